@@ -1,0 +1,9 @@
+"""The one exception that users of the compiler meet."""
+
+
+class ModelError(Exception):
+    """A model or file that is invalid or that this engine cannot run.
+
+    The text is one sentence for the user: the thing (operator index, name, tensor), the rule, the
+    value found, and the remedy. The command line prints it behind ``error: `` and exits with 3.
+    """
