@@ -130,3 +130,27 @@ class AverageRounding:
 
 # From an int32 accumulator to the output's integer: monotone, zero point and clamp included.
 Staircase = DoubleRounding | Float64Rounding | AverageRounding
+
+
+def integer_range(dtype: str) -> tuple[int, int]:
+    """Smallest and largest value of ``"int8"``, ``"uint8"``, ``"int32"``..."""
+    info = np.iinfo(dtype)
+    return int(info.min), int(info.max)
+
+
+def quantize_float32(value: float, scale: float, zero_point: int) -> int:
+    """The integer of a real number, divided and rounded in float32: TFLite's local Quantize."""
+    return zero_point + int(round_away(np.float32(value) / np.float32(scale)))
+
+
+def activation_range(activation: str, scale: float, zero_point: int, dtype: str) -> tuple[int, int]:
+    """``(low, high)`` of the output's integers: TFLite CalculateActivationRangeQuantized."""
+    low, high = integer_range(dtype)
+    if activation in ("RELU", "RELU6"):
+        low = max(low, quantize_float32(0.0, scale, zero_point))
+    if activation == "RELU6":
+        high = min(high, quantize_float32(6.0, scale, zero_point))
+    if activation == "RELU_N1_TO_1":
+        low = max(low, quantize_float32(-1.0, scale, zero_point))
+        high = min(high, quantize_float32(1.0, scale, zero_point))
+    return low, high

@@ -1,0 +1,65 @@
+"""What makes flatbuffers, a format that trusts its reader, safe to read from a stranger."""
+
+from typing import Any
+
+from compiler.errors import ModelError
+
+
+class StrictBytes(bytes):
+    """Bytes whose slices never come back shorter than asked for, as flatbuffers' strings would."""
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice) and (key.stop or 0) > len(self):
+            raise IndexError(f"bytes {key.start} to {key.stop} of {len(self)}")
+        return super().__getitem__(key)
+
+
+class Budget:
+    """Bounds the elements taken out of a file of ``size`` bytes.
+
+    Offsets may point at one vector from many places; without a bound a small file makes the
+    reader copy gigabytes. An honest file has at least one byte for each element.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.left = 4 * size + 4096
+
+    def take(self, count: int, limit: int | None = None, what: str = "entries") -> int:
+        """``count``, after taking it off the budget; ModelError over ``limit`` or the budget."""
+        if limit is not None and count > limit:
+            raise ModelError(f"it has {count} {what}, and at most {limit} are accepted")
+        self.left -= count
+        if self.left < 0:
+            raise ModelError(f"it declares more {what} than its bytes can hold")
+        return count
+
+
+def vector(table: Any, field: str, budget: Budget) -> tuple[Any, ...]:
+    """The numbers of the vector ``field`` of a ``tflite`` table; empty where it is absent."""
+    if getattr(table, f"{field}IsNone")():
+        return ()
+    budget.take(getattr(table, f"{field}Length")())
+    return tuple(getattr(table, f"{field}AsNumpy")().tolist())
+
+
+def tables(table: Any, field: str, limit: int, budget: Budget) -> list[Any]:
+    """The tables of the vector ``field`` of a ``tflite`` table."""
+    count = budget.take(getattr(table, f"{field}Length")(), limit, field.lower())
+    return [getattr(table, field)(index) for index in range(count)]
+
+
+def text(raw: bytes | None, budget: Budget) -> str:
+    """A UTF-8 string of the file; empty where it is absent."""
+    if raw is None:
+        return ""
+    budget.take(len(raw))
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise ModelError(f"the name {raw[:40]!r} is not UTF-8") from None
+
+
+def shown(name: str) -> str:
+    """A name of the file as messages show it: one line, quoted, at most 80 characters."""
+    line = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+    return f"'{line}'" if len(line) <= 80 else f"'{line[:77]}...'"

@@ -1,0 +1,196 @@
+"""Which multiplier and which rounding each operator uses, from the scales of its tensors.
+
+``f64`` below means the scales widened to float64 and combined there; ``f32`` means the whole
+expression in float32. The choice differs by kernel and by profile, and shows in the last bit.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from compiler.ir import Graph, Operator, Tensor
+from compiler.numerics import (
+    AverageRounding,
+    DoubleRounding,
+    Float64Rounding,
+    Staircase,
+    activation_range,
+    integer_range,
+    quantize_multiplier,
+    truncated_divide,
+)
+
+
+def float32_ratio(numerators: tuple[float, ...], denominator: float) -> float:
+    """Product of ``numerators`` over ``denominator``, each step rounded to float32."""
+    product = np.float32(1.0)
+    with np.errstate(all="ignore"):              # an overflow is found by quantize_multiplier
+        for numerator in numerators:
+            product = product * np.float32(numerator)
+        return float(product / np.float32(denominator))
+
+
+def output_range(graph: Graph, op: Operator) -> tuple[int, int]:
+    """``(low, high)`` of the first output: its type's range, cut by the fused activation."""
+    output = graph.tensors[op.outputs[0]]
+    activation = op.options.get("fused_activation_function", "NONE")
+    return activation_range(activation, output.scale, output.zero_point, output.dtype)
+
+
+def weight_scales(weights: Tensor, channels: int) -> tuple[float, ...]:
+    """One scale per output channel, also where the tensor has one for all."""
+    assert weights.quantization is not None
+    scale = weights.quantization.scale
+    return scale if len(scale) == channels else scale * channels
+
+
+def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircase, ...]:
+    """One rule per output channel of FULLY_CONNECTED and the convolutions.
+
+    The accumulator is ``sum((x - input zero point) * (w - weight zero point)) + bias``.
+
+    - FULLY_CONNECTED, litert: one rounding in float64 of f64 ``Si * Sw / So``: LiteRT's
+      reference FullyConnected.
+    - FULLY_CONNECTED, tflm, and convolutions: double rounding of f64 ``Si * Sw / So``: TFLite
+      PopulateConvolutionQuantizationParams. Legacy uint8 convolutions multiply ``Si * Sw`` in
+      float32: TFLite GetQuantizedConvolutionMultipler.
+    """
+    source = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]]
+    weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
+    channels = weights.shape[3 if op.kind == "DEPTHWISE_CONV_2D" else 0]
+    low, high = output_range(graph, op)
+    rules: list[Staircase] = []
+    for scale in weight_scales(weights, channels):
+        if op.kind == "FULLY_CONNECTED" and profile == "litert":
+            real = source.scale * scale / output.scale
+            rules.append(Float64Rounding(real, output.zero_point, low, high))
+            continue
+        product = source.scale * scale
+        if source.dtype == "uint8" and op.kind != "FULLY_CONNECTED":
+            product = float(np.float32(product))
+        multiplier, shift = quantize_multiplier(product / output.scale)
+        rules.append(DoubleRounding(multiplier, shift, output.zero_point, low, high))
+    return tuple(rules)
+
+
+def average_rule(graph: Graph, op: Operator, count: int) -> AverageRounding:
+    """AVERAGE_POOL_2D over ``count`` values inside the image; the accumulator is their raw sum."""
+    low, high = output_range(graph, op)
+    return AverageRounding(count, low, high)
+
+
+def mean_rule(graph: Graph, op: Operator) -> DoubleRounding:
+    """MEAN; the accumulator is ``sum(x - input zero point)``: TFLite QuantizedMeanOrSum.
+
+    The division by the number of reduced values is folded into the multiplier, in integers.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    count = math.prod(source.shape[axis] for axis in mean_axes(graph, op))
+    multiplier, shift = quantize_multiplier(source.scale / output.scale)
+    extra = min(count.bit_length() - 1, 32, 31 + shift)
+    folded = truncated_divide(multiplier << extra, count)
+    low, high = integer_range(output.dtype)
+    return DoubleRounding(folded, shift - extra, output.zero_point, low, high)
+
+
+def mean_axes(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """The reduced axes of MEAN, not negative, in order, each once."""
+    source, axes = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    assert axes.data is not None
+    return tuple(sorted({int(axis) % len(source.shape) for axis in axes.data.reshape(-1)}))
+
+
+def rescale_rule(source: Tensor, output: Tensor) -> DoubleRounding:
+    """QUANTIZE from integer to integer: f64 ``Si / So`` of ``x - input zero point``; Requantize."""
+    multiplier, shift = quantize_multiplier(source.scale / output.scale)
+    return DoubleRounding(multiplier, shift, output.zero_point, *integer_range(output.dtype))
+
+
+def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircase, ...]:
+    """The rules from accumulator to output integer of an operator that has accumulators.
+
+    One per output channel for FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV;
+    one for MEAN, MUL and QUANTIZE; one per different count of values inside the image, falling,
+    for AVERAGE_POOL_2D (more than one only with padding SAME).
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    match op.kind:
+        case "FULLY_CONNECTED" | "CONV_2D" | "DEPTHWISE_CONV_2D" | "TRANSPOSE_CONV":
+            return dot_product_rules(graph, op, profile)
+        case "AVERAGE_POOL_2D":
+            counts = set(window_counts(op, source.shape, output.shape).reshape(-1).tolist())
+            return tuple(average_rule(graph, op, n) for n in sorted(counts, reverse=True))
+        case "MEAN":
+            return (mean_rule(graph, op),)
+        case "MUL":
+            return (mul_rule(graph, op, profile),)
+        case "QUANTIZE":
+            return (rescale_rule(source, output),)
+    raise AssertionError(op.kind)
+
+
+def window_counts(op: Operator, source: tuple[int, ...], output: tuple[int, ...]) -> np.ndarray:
+    """``[out height, out width]``: how many values of the image each pooling window covers."""
+    counts = []
+    for axis, letter, side in ((1, "h", "height"), (2, "w", "width")):
+        stride, size = op.options[f"stride_{letter}"], op.options[f"filter_{side}"]
+        before = padding_before(op.options["padding"], source[axis], output[axis], stride, size)
+        start = np.arange(output[axis]) * stride - before
+        counts.append(np.minimum(start + size, source[axis]) - np.maximum(start, 0))
+    return counts[0][:, None] * counts[1][None, :]
+
+
+def padding_before(
+    padding: str, size_in: int, size_out: int, stride: int, window: int, dilation: int = 1
+) -> int:
+    """Rows above or columns left of the image: TFLite ComputePaddingWithOffset."""
+    if padding == "VALID":
+        return 0
+    return max(0, (size_out - 1) * stride + (window - 1) * dilation + 1 - size_in) // 2
+
+
+@dataclass(frozen=True)
+class AddRule:
+    """ADD and SUB: both inputs to a common scale with 20 bits more, then the output's scale.
+
+    ``clamp(MBQM(MBQM((x1 - z1) << 20, m1, s1) + MBQM((x2 - z2) << 20, m2, s2), mo, so) + zo)``,
+    TFLite reference_integer_ops Add and reference_ops Sub; for SUB ``sign`` is -1.
+    """
+
+    multipliers: tuple[int, int]
+    shifts: tuple[int, int]
+    zero_points: tuple[int, int]
+    sign: int
+    output: DoubleRounding
+
+    LEFT_SHIFT = 20
+
+
+def add_rule(graph: Graph, op: Operator) -> AddRule:
+    """Parameters of ADD and SUB, f64 in both profiles."""
+    first, second = (graph.tensors[index] for index in op.inputs)
+    output = graph.tensors[op.outputs[0]]
+    twice = 2.0 * max(first.scale, second.scale)
+    one = quantize_multiplier(first.scale / twice)
+    two = quantize_multiplier(second.scale / twice)
+    final = quantize_multiplier(twice / ((1 << AddRule.LEFT_SHIFT) * output.scale))
+    return AddRule(
+        multipliers=(one[0], two[0]),
+        shifts=(one[1], two[1]),
+        zero_points=(first.zero_point, second.zero_point),
+        sign=-1 if op.kind == "SUB" else 1,
+        output=DoubleRounding(*final, output.zero_point, *output_range(graph, op)),
+    )
+
+
+def mul_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:
+    """MUL of ``(x1 - z1) * (x2 - z2)``: f32 ``S1 * S2 / So`` in litert, f64 in tflm."""
+    first, second = (graph.tensors[index].scale for index in op.inputs)
+    output = graph.tensors[op.outputs[0]]
+    if profile == "litert":
+        real = float32_ratio((first, second), output.scale)
+    else:
+        real = first * second / output.scale
+    multiplier, shift = quantize_multiplier(real)
+    return DoubleRounding(multiplier, shift, output.zero_point, *output_range(graph, op))
