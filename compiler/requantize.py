@@ -5,7 +5,6 @@ expression in float32. The choice differs by kernel and by profile, and shows in
 """
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,6 +28,13 @@ def float32_ratio(numerators: tuple[float, ...], denominator: float) -> float:
         for numerator in numerators:
             product = product * np.float32(numerator)
         return float(product / np.float32(denominator))
+
+
+def real_multiplier(profile: str, numerators: tuple[float, ...], denominator: float) -> float:
+    """Product over denominator: float32 in litert, float64 in tflm."""
+    if profile == "litert":
+        return float32_ratio(numerators, denominator)
+    return math.prod(numerators) / denominator
 
 
 def output_range(graph: Graph, op: Operator) -> tuple[int, int]:
@@ -74,6 +80,17 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
     return tuple(rules)
 
 
+def weight_zero_point(graph: Graph, op: Operator) -> int:
+    """What the kernel takes off each weight; for int8 only FULLY_CONNECTED looks at it at all."""
+    weights = graph.tensors[op.inputs[1]]
+    assert weights.quantization is not None
+    if len(weights.quantization.scale) > 1:
+        return 0
+    if weights.dtype == "uint8" or op.kind == "FULLY_CONNECTED":
+        return weights.zero_point
+    return 0
+
+
 def average_rule(graph: Graph, op: Operator, count: int) -> AverageRounding:
     """AVERAGE_POOL_2D over ``count`` values inside the image; the accumulator is their raw sum."""
     low, high = output_range(graph, op)
@@ -111,7 +128,7 @@ def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircas
     """The rules from accumulator to output integer of an operator that has accumulators.
 
     One per output channel for FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV;
-    one for MEAN, MUL and QUANTIZE; one per different count of values inside the image, falling,
+    one for MEAN and QUANTIZE; one per different count of values inside the image, falling,
     for AVERAGE_POOL_2D (more than one only with padding SAME).
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
@@ -123,8 +140,6 @@ def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircas
             return tuple(average_rule(graph, op, n) for n in sorted(counts, reverse=True))
         case "MEAN":
             return (mean_rule(graph, op),)
-        case "MUL":
-            return (mul_rule(graph, op, profile),)
         case "QUANTIZE":
             return (rescale_rule(source, output),)
     raise AssertionError(op.kind)
@@ -148,49 +163,3 @@ def padding_before(
     if padding == "VALID":
         return 0
     return max(0, (size_out - 1) * stride + (window - 1) * dilation + 1 - size_in) // 2
-
-
-@dataclass(frozen=True)
-class AddRule:
-    """ADD and SUB: both inputs to a common scale with 20 bits more, then the output's scale.
-
-    ``clamp(MBQM(MBQM((x1 - z1) << 20, m1, s1) + MBQM((x2 - z2) << 20, m2, s2), mo, so) + zo)``,
-    TFLite reference_integer_ops Add and reference_ops Sub; for SUB ``sign`` is -1.
-    """
-
-    multipliers: tuple[int, int]
-    shifts: tuple[int, int]
-    zero_points: tuple[int, int]
-    sign: int
-    output: DoubleRounding
-
-    LEFT_SHIFT = 20
-
-
-def add_rule(graph: Graph, op: Operator) -> AddRule:
-    """Parameters of ADD and SUB, f64 in both profiles."""
-    first, second = (graph.tensors[index] for index in op.inputs)
-    output = graph.tensors[op.outputs[0]]
-    twice = 2.0 * max(first.scale, second.scale)
-    one = quantize_multiplier(first.scale / twice)
-    two = quantize_multiplier(second.scale / twice)
-    final = quantize_multiplier(twice / ((1 << AddRule.LEFT_SHIFT) * output.scale))
-    return AddRule(
-        multipliers=(one[0], two[0]),
-        shifts=(one[1], two[1]),
-        zero_points=(first.zero_point, second.zero_point),
-        sign=-1 if op.kind == "SUB" else 1,
-        output=DoubleRounding(*final, output.zero_point, *output_range(graph, op)),
-    )
-
-
-def mul_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:
-    """MUL of ``(x1 - z1) * (x2 - z2)``: f32 ``S1 * S2 / So`` in litert, f64 in tflm."""
-    first, second = (graph.tensors[index].scale for index in op.inputs)
-    output = graph.tensors[op.outputs[0]]
-    if profile == "litert":
-        real = float32_ratio((first, second), output.scale)
-    else:
-        real = first * second / output.scale
-    multiplier, shift = quantize_multiplier(real)
-    return DoubleRounding(multiplier, shift, output.zero_point, *output_range(graph, op))

@@ -1,0 +1,31 @@
+"""What the kernels of all operators have in common."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from compiler.ir import Graph, Operator
+
+# Takes the operator's inputs, ``[N, *shape]`` each or ``[1, *shape]`` for constants, and returns
+# its outputs in the same form. Inputs that are left out (-1) are not in the list.
+Kernel = Callable[[list[np.ndarray]], Sequence[np.ndarray]]
+
+# Prepares the kernel of an operator for a profile.
+Prepare = Callable[[Graph, Operator, str], Kernel]
+
+
+def constant(graph: Graph, op: Operator, position: int) -> np.ndarray:
+    """The data of a constant input."""
+    data = graph.tensors[op.inputs[position]].data
+    assert data is not None
+    return data
+
+
+def has_input(op: Operator, position: int) -> bool:
+    """Whether an optional input is there."""
+    return len(op.inputs) > position and op.inputs[position] != -1
+
+
+def blocks(count: int, size: int) -> list[slice]:
+    """``count`` things in slices of at most ``size``."""
+    return [slice(first, min(first + size, count)) for first in range(0, count, max(1, size))]

@@ -1,0 +1,43 @@
+"""Operators whose outputs depend on one value of each 8-bit input: table look-ups."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compiler.binary import BINARY_KINDS, binary_table
+from compiler.ir import Graph, Operator
+from compiler.unary import UNARY_KINDS, unary_table
+from sim.golden.kernel import Kernel
+
+
+def unary(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """256 outputs, looked up by the input's byte."""
+    table = unary_table(graph, op, profile)
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        return [np.take(table, np.ascontiguousarray(inputs[0]).view(np.uint8))]
+
+    return kernel
+
+
+def binary(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """65,536 outputs, looked up by both inputs' bytes; shapes broadcast as in numpy."""
+    table = binary_table(graph, op, profile).reshape(-1)
+    output = graph.tensors[op.outputs[0]]
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        first, second = (aligned(x, len(output.shape)) for x in inputs)
+        return [np.take(table, first.astype(np.uint16) * np.uint16(256) + second)]
+
+    return kernel
+
+
+def aligned(values: np.ndarray, rank: int) -> np.ndarray:
+    """The bytes of ``[N, *shape]`` with ones between N and the shape, for broadcasting."""
+    missing = (1,) * (rank + 1 - values.ndim)
+    raw = np.ascontiguousarray(values).view(np.uint8)
+    return raw.reshape(len(values), *missing, *values.shape[1:])
+
+
+KERNELS = dict.fromkeys(UNARY_KINDS, unary) | dict.fromkeys(BINARY_KINDS, binary)
+del KERNELS["QUANTIZE"]                          # also from float: see edges

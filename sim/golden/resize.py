@@ -1,0 +1,76 @@
+"""RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR, NHWC."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from compiler.ir import Graph, Operator
+from compiler.numerics import round_away, truncated_divide
+from sim.golden.kernel import Kernel
+
+
+def nearest_indices(op: Operator, size_in: int, size_out: int) -> np.ndarray:
+    """The input index of each output index: TFLite GetNearestNeighbor, in float32."""
+    align, half = op.options["align_corners"], op.options["half_pixel_centers"]
+    scale = np.float32(size_in) / np.float32(size_out)
+    if align and size_out > 1:
+        scale = np.float32(size_in - 1) / np.float32(size_out - 1)
+    position = (np.arange(size_out).astype(np.float32) + np.float32(0.5 if half else 0)) * scale
+    index = round_away(position) if align else np.floor(position).astype(np.int64)
+    return np.clip(index, 0 if half else None, size_in - 1)
+
+
+def resize_nearest_neighbor(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """RESIZE_NEAREST_NEIGHBOR: copies pixels."""
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    rows, columns = (nearest_indices(op, source.shape[a], output.shape[a]) for a in (1, 2))
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        return [inputs[0].take(rows, axis=2).take(columns, axis=3)]
+
+    return kernel
+
+
+def bilinear_taps(op: Operator, size_in: int, size_out: int) -> tuple[np.ndarray, ...]:
+    """Lower index, upper index and weight of the upper one in 1/1024, per output index.
+
+    TFLite ComputeInterpolationValuesInteger.
+    """
+    if op.options["align_corners"] and size_out > 1:
+        scale = (1024 * (size_in - 1) + (size_out - 1) // 2) // (size_out - 1)
+    else:
+        scale = (1024 * size_in + size_out // 2) // size_out
+    position = np.arange(size_out, dtype=np.int64) * scale
+    if op.options["half_pixel_centers"]:
+        position += scale // 2 - 512
+    lower = np.maximum(truncated_divide(position, 1024), 0)
+    upper = np.minimum(truncated_divide(position + 1023, 1024), size_in - 1)
+    return lower, upper, position - 1024 * lower
+
+
+def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """RESIZE_BILINEAR in integers: TFLite reference_ops ResizeBilinearInteger."""
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    top, bottom, down = bilinear_taps(op, source.shape[1], output.shape[1])
+    left, right, across = bilinear_taps(op, source.shape[2], output.shape[2])
+    down, across = down[:, None, None], across[:, None]
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        x = inputs[0].astype(np.int64)
+        upper, lower = x.take(top, axis=2), x.take(bottom, axis=2)
+        total = (
+            upper.take(left, axis=3) * (1024 - down) * (1024 - across)
+            + upper.take(right, axis=3) * (1024 - down) * across
+            + lower.take(left, axis=3) * down * (1024 - across)
+            + lower.take(right, axis=3) * down * across
+        )
+        rounded = truncated_divide(total + np.where(total > 0, 1 << 19, -(1 << 19)), 1 << 20)
+        return [rounded.astype(output.dtype)]
+
+    return kernel
+
+
+KERNELS = {
+    "RESIZE_NEAREST_NEIGHBOR": resize_nearest_neighbor,
+    "RESIZE_BILINEAR": resize_bilinear,
+}
