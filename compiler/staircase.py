@@ -1,0 +1,156 @@
+"""The hardware's requantizer, and the search for parameters that make it equal to a rounding rule.
+
+A rounding rule is a monotone staircase from the accumulator to the output. The hardware computes
+
+    x = acc, saturated to digit_width * digits bits
+    P = floor(x * m / G)                        with G = 2**(digit_width * (digits - 1))
+    y = clamp((P + (r1 if P < 0 else r0)) >> s, low, high)
+
+where G stands for the low digits of the product, dropped before the offset r is added (the
+output's zero point is inside r). All r and k being integers, the floor does not matter:
+``P + r >= k << s`` exactly when ``x * m / G + r >= k << s``. A step from below k to k at
+accumulator T is therefore two linear constraints on (m, r), one at T and one at T - 1, where r
+is r0 or r1 by the sign of the accumulator.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Protocol
+
+import numpy as np
+
+from compiler.numerics import DoubleRounding, Staircase
+from compiler.slopes import Constraints, NoSlope, Problem, solve
+from compiler.thresholds import stack, thresholds
+
+MAX_DIGITS = 4
+
+
+class Hardware(Protocol):
+    """The widths of the requantizer; ``hw.config`` has them for the whole accelerator."""
+
+    @property
+    def digit_width(self) -> int: ...
+    @property
+    def multiplier_width(self) -> int: ...
+    @property
+    def shift_min(self) -> int: ...
+    @property
+    def shift_max(self) -> int: ...
+    @property
+    def offset_width(self) -> int: ...
+
+
+@dataclass(frozen=True)
+class Requantize:
+    """The parameters of one channel: m, r0, r1 and s above."""
+
+    multiplier: int
+    offset: int
+    offset_negative: int
+    shift: int
+
+
+class StaircaseError(Exception):
+    """``channel`` has no exact parameters; ``reason`` completes "channel 3 ..."."""
+
+    def __init__(self, channel: int, reason: str):
+        super().__init__(f"channel {channel} {reason}")
+        self.channel = channel
+        self.reason = reason
+
+
+def evaluate(acc: np.ndarray, channels: Sequence[Requantize], digits: int, low: int, high: int,
+             hardware: Hardware) -> np.ndarray:
+    """What the hardware answers to int32 accumulators ``[..., channels]``, as int64."""
+    m, r0, r1, s = np.array([astuple(channel) for channel in channels], np.int64).T
+    return _datapath(np.asarray(acc, np.int64), m, r0, r1, s, digits, low, high, hardware)
+
+
+def _datapath(acc: np.ndarray, m: np.ndarray, r0: np.ndarray, r1: np.ndarray, s: np.ndarray,
+              digits: int, low: int, high: int, hardware: Hardware) -> np.ndarray:
+    limit = 1 << (hardware.digit_width * digits - 1)
+    product = np.clip(acc, -limit, limit - 1) * m >> hardware.digit_width * (digits - 1)
+    return np.clip((product + np.where(product < 0, r1, r0)) >> s, low, high)
+
+
+def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
+        hardware: Hardware) -> tuple[int, list[Requantize]]:
+    """``(digits, parameters)``, exact for all accumulators in ``acc_min..acc_max``.
+
+    One rule a channel, all with the same ``low`` and ``high``; the ranges are int64
+    ``[channels]``. ``digits`` is the least that keeps every step inside the saturation and has
+    parameters for every channel. StaircaseError where there are none; nothing is approximated.
+    """
+    acc_min = np.asarray(acc_min, np.int64)[:, None]
+    acc_max = np.asarray(acc_max, np.int64)[:, None]
+    _refuse_overflow(rules, acc_min, acc_max)
+    rule = stack(rules)
+    low, high = rules[0].low, rules[0].high
+    levels, steps = thresholds(rule, acc_min, acc_max)
+
+    failed: NoSlope | None = None
+    for digits in range(_digits_for(steps, acc_min, acc_max, hardware), MAX_DIGITS + 1):
+        problem = _problem(rule, levels, steps, acc_min, acc_max, digits, low, high, hardware)
+        try:
+            m, r0, r1, s = solve(problem, hardware)
+        except NoSlope as error:
+            if failed is None or len(error.channels) < len(failed.channels):
+                failed = error
+            continue
+        columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
+        points = np.concatenate([steps, steps - 1, problem.ends], axis=1)
+        points = np.clip(points, acc_min, acc_max)
+        got = _datapath(points, *columns, digits, low, high, hardware)
+        # Between two checked neighbours both functions are monotone, so this is a proof.
+        assert (got == rule(points)).all()
+        return digits, [Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True)]
+    assert failed is not None
+    channel = failed.channels[0]
+    raise StaircaseError(channel, failed.reason(channel, hardware))
+
+
+def _refuse_overflow(rules: Sequence[Staircase], acc_min: np.ndarray,
+                     acc_max: np.ndarray) -> None:
+    """A left shift that overflows int32 is no staircase any more: TFLite wraps around there."""
+    bound = np.maximum(-acc_min, acc_max + 1).ravel()
+    for channel, rule in enumerate(rules):
+        if isinstance(rule, DoubleRounding) and bound[channel] << max(rule.shift, 0) > 2**31:
+            raise StaircaseError(channel, (
+                f"shifts accumulators up to {bound[channel] - 1} left by {rule.shift}, which "
+                f"overflows the 32 bits that TFLite rounds in"))
+
+
+def _digits_for(steps: np.ndarray, acc_min: np.ndarray, acc_max: np.ndarray,
+                hardware: Hardware) -> int:
+    """The least digits with which the accumulators at and below each step stay apart."""
+    real = steps > acc_min                       # rows without a step repeat acc_min
+    reach = np.where(real, np.where(steps > 0, steps, -steps), 0).max(axis=1)
+    for digits in range(1, MAX_DIGITS + 1):
+        far = reach >= 1 << (hardware.digit_width * digits - 1)
+        if not far.any():
+            return digits
+    channel = int(far.argmax())
+    raise StaircaseError(channel, (
+        f"has a step at an accumulator of magnitude {reach[channel]}, beyond the "
+        f"{hardware.digit_width * MAX_DIGITS} bits of {MAX_DIGITS} digits"))
+
+
+def _problem(rule: Callable[[np.ndarray], np.ndarray], levels: np.ndarray, steps: np.ndarray,
+             acc_min: np.ndarray, acc_max: np.ndarray, digits: int, low: int, high: int,
+             hardware: Hardware) -> Problem:
+    """The constraints at the steps, and at the ends of either sign where no step bounds them."""
+    limit = 1 << (hardware.digit_width * digits - 1)
+    flat = (rule(acc_min) == rule(acc_max))[:, 0]
+    ends = np.concatenate([acc_min, 0 * acc_min - 1, 0 * acc_min, acc_max], axis=1)
+    ends = np.clip(ends, acc_min, acc_max)
+    value = rule(ends)
+    acc = np.clip(ends, -limit, limit - 1)
+    stepped = np.broadcast_to(~flat[:, None], steps.shape)
+    at_least = Constraints(acc=np.concatenate([steps, acc], axis=1),
+                           level=np.concatenate([levels, value], axis=1),
+                           valid=np.concatenate([stepped, value > low], axis=1))
+    below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
+                        level=np.concatenate([levels, value + 1], axis=1),
+                        valid=np.concatenate([stepped, value < high], axis=1))
+    return Problem(digits, at_least, below, steps, levels, flat, ends)
