@@ -1,0 +1,88 @@
+"""IR text to machine code in this process, by way of a cache of object files."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import llvmlite
+import llvmlite.binding as llvm
+
+OPTIMIZATION = 2
+
+
+class Code:
+    """Loaded machine code; it stays as long as this object."""
+
+    def __init__(self, ir: str, cache: bool = True):
+        machine = _target_machine()
+        image = _cached(ir) if cache else None
+        if image is None:
+            image = _compile(ir, machine)
+            if cache:
+                _keep(ir, image)
+        with llvm.parse_assembly("") as empty:
+            self._engine = llvm.create_mcjit_compiler(empty.clone(), machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(image))
+        self._engine.finalize_object()
+
+    def address(self, function: str) -> int:
+        return self._engine.get_function_address(function)
+
+
+def _host() -> dict[str, str]:
+    return {"cpu": llvm.get_host_cpu_name(), "features": llvm.get_host_cpu_features().flatten()}
+
+
+def _target_machine() -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(
+        opt=OPTIMIZATION, codemodel="jitdefault", jit=True, **_host())
+
+
+def _compile(ir: str, machine: llvm.TargetMachine) -> bytes:
+    module = llvm.parse_assembly(ir)
+    module.verify()
+    options = llvm.create_pipeline_tuning_options(speed_level=OPTIMIZATION)
+    builder = llvm.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+    return machine.emit_object(module)
+
+
+# The cache: a file is the digest of an object file, then the object file. LLVM ends the process
+# over a bad object file, so a damaged one must not reach it.
+
+def cache_folder() -> Path:
+    """Where compiled objects are kept, for this user."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "systolite"
+
+
+def _cache_file(ir: str) -> Path:
+    host = _host()
+    identity = "\n".join([llvmlite.__version__, str(llvm.llvm_version_info), host["cpu"],
+                          host["features"], str(OPTIMIZATION), ir])
+    return cache_folder() / f"{hashlib.sha256(identity.encode()).hexdigest()}.o"
+
+
+def _cached(ir: str) -> bytes | None:
+    try:
+        content = _cache_file(ir).read_bytes()
+    except OSError:
+        return None
+    digest, image = content[:32], content[32:]
+    return image if hashlib.sha256(image).digest() == digest else None
+
+
+def _keep(ir: str, image: bytes) -> None:
+    """Write under another name first: nobody sees half a file. No cache is no failure."""
+    path = _cache_file(ir)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(hashlib.sha256(image).digest() + image)
+        os.replace(name, path)
+    except OSError:
+        pass
