@@ -127,7 +127,7 @@ def main():
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", type=Path, nargs="*", metavar="MODEL",
                         help="a .tflite file (default: all files beside this script)")
-    parser.add_argument("--mnist", type=Path, required=True, metavar="DIR",
+    parser.add_argument("--mnist", type=Path, metavar="DIR",
                         help="folder with t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz")
     parser.add_argument("--operators", action="store_true",
                         help="list the operators instead, with shapes, scales and zero points")
@@ -142,6 +142,8 @@ def main():
                 print(f"  {operator.name:<18}{inputs} -> {describe(operator.output)}")
         return
 
+    if args.mnist is None:
+        parser.error("accuracy needs the test images: --mnist DIR")
     images, labels = test_set(args.mnist)
     print("| file | parameters | MACs | bytes | accuracy |")
     print("|---|--:|--:|--:|--:|")

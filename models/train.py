@@ -2,7 +2,8 @@
 
 Each model has two halves. A *network* is a Keras model and its training schedule; a *conversion*
 says what the edges of its file look like. Everything between the edges is int8, with one weight
-scale per output channel where the converter can and batch normalization folded away. Batch is 1.
+scale per output channel (one per tensor after quantization-aware training) and batch
+normalization folded away. The batch size is 1.
 
 A pixel p (0 to 255) is the real number p/255, for training, for calibration and for users.
 """
@@ -107,7 +108,7 @@ class Conversion:
 
 NETWORKS = {
     "mlp":       Network(mlp, epochs=8, learning_rate=1e-3),
-    "dense_qat": Network(dense_qat, epochs=8, learning_rate=1e-3, logits=True),
+    "dense_qat": Network(dense_qat, epochs=8, learning_rate=5e-3, logits=True),
     "cnn":       Network(cnn, epochs=10, learning_rate=2e-3),
     "residual":  Network(residual, epochs=15, learning_rate=4e-3, shift=2),
 }
