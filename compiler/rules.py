@@ -1,0 +1,269 @@
+"""What this engine supports, rule by rule: the docstring of each is what its users read.
+
+The first paragraph is the rule, the second the remedy; ``findings`` applies them all.
+"""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from compiler.binary import add_rule
+from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
+from compiler.ir import Graph, Operator
+from compiler.requantize import weight_scales, weight_zero_point
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, optional, verify
+
+ACTIVATIONS = ("int8", "uint8")
+FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
+SUPPORTED = tuple(sorted(ARITY))
+# Between float and integer: their float side is at the edge of the model, on the host.
+CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def check(graph: Graph) -> None:
+    """ModelError that names every reason why ``graph`` cannot run."""
+    refuse(graph.name, findings(graph))
+
+
+def findings(graph: Graph) -> list[Finding]:
+    """All findings of ``graph``, the model as a whole first, then operator by operator."""
+    whole = model_findings(graph)
+    found = list(whole)
+    structure = verify(graph)
+    broken = {finding.operator for finding in structure}
+    for op in graph.operators:
+        if op.kind not in SUPPORTED:
+            found += apply(supported_operator, graph, op)
+        elif op.index in broken:
+            found += [finding for finding in structure if finding.operator == op.index]
+        elif not whole:
+            wrong_type = apply(integer_activations, graph, op)
+            found += wrong_type
+            if not wrong_type:
+                for kinds, rule in RULES:
+                    if op.kind in kinds:
+                        found += apply(rule, graph, op)
+    return found
+
+
+def model_findings(graph: Graph) -> list[Finding]:
+    """One finding in place of one per operator, where no operator computes in 8 bits."""
+    computing = [op for op in graph.operators if op.kind not in CONVERSIONS]
+    types = {graph.tensors[op.outputs[0]].dtype for op in computing if op.outputs}
+    if not types or types & set(ACTIVATIONS):
+        return []
+    if types & {"int16", "float16"}:
+        rule, found = integer_activations, f"{', '.join(sorted(types))} activations"
+    elif "float32" in types:
+        dynamic = any(
+            graph.tensors[index].dtype in ACTIVATIONS and graph.tensors[index].data is not None
+            for op in computing if op.kind in DOT_PRODUCTS for index in op.inputs[1:2]
+        )
+        rule = static_model if dynamic else quantized_model
+        found = "int8 weights with float32 activations (dynamic range quantization)" \
+            if dynamic else "a float model, with float32 weights and activations"
+    else:
+        return []
+    text, remedy = sentences(rule)
+    return [Finding(None, "", "", found, text, remedy)]
+
+
+def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The model must be quantized.
+
+    Quantize it to int8 first: python -m compiler quantize FLOAT.tflite --calibration X.npy
+    --out INT8.tflite.
+    """
+    yield from ()
+
+
+def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Activations must be quantized, not the weights alone.
+
+    Convert the float model again with a representative dataset, or quantize it with python -m
+    compiler quantize FLOAT.tflite --calibration X.npy --out INT8.tflite.
+    """
+    yield from ()
+
+
+def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, CONV_2D,
+    DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, MAX_POOL_2D, MEAN, PAD, QUANTIZE,
+    RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX and SQUEEZE.
+
+    Replace it by these, or cut the model before it.
+    """
+    custom = op.options.get("custom_code")
+    yield None, op.kind if custom is None else f"the custom operator {custom!r}"
+
+
+def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Activations must be int8 or uint8, but for the float32 side of QUANTIZE and DEQUANTIZE.
+
+    Quantize the whole model with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8).
+    """
+    before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
+    after = ("float32",) if op.kind == "DEQUANTIZE" else ACTIVATIONS
+    for index, allowed in ((op.inputs[0], before), (op.outputs[0], after)):
+        if graph.tensors[index].dtype not in allowed:
+            yield index, graph.tensors[index].dtype
+
+
+def float_at_the_edge(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """QUANTIZE of float32 must read a model input, and DEQUANTIZE must write a model output.
+
+    Quantize the part between them as well.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if source.dtype == "float32" and op.inputs[0] not in graph.inputs:
+        yield op.inputs[0], "a tensor inside of the model"
+    if output.dtype == "float32" and op.outputs[0] not in graph.outputs:
+        yield op.outputs[0], "a tensor inside of the model"
+
+
+def constant_parameters(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Weights, biases, axes and paddings must be constant.
+
+    Export the model with its variables frozen and its shapes fixed.
+    """
+    for index in op.inputs[1:]:
+        if index != -1 and graph.tensors[index].data is None:
+            yield index, "a tensor computed at run time"
+
+
+def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The first input must be computed, not constant.
+
+    Fold constants before the conversion.
+    """
+    if graph.tensors[op.inputs[0]].data is not None:
+        yield op.inputs[0], "a constant"
+
+
+def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The zero point of int8 weights must be 0.
+
+    Quantize the weights symmetrically, as TFLite's specification demands.
+    """
+    weights = graph.tensors[op.inputs[1]]
+    assert weights.quantization is not None
+    if weights.dtype == "int8" and any(weights.quantization.zero_point):
+        points = weights.quantization.zero_point
+        yield op.inputs[1], f"{points[0] if len(points) == 1 else 'several zero points'}"
+
+
+def plain_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The weights of FULLY_CONNECTED must be in the default format.
+
+    Convert the model without shuffled weights.
+    """
+    if op.options["weights_format"] != "DEFAULT":
+        yield op.inputs[1], op.options["weights_format"]
+
+
+def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The sum of products and bias must fit 32 bits for every input.
+
+    Train with smaller biases, or split the layer.
+    """
+    source, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    if weights.data is None:
+        return
+    info = np.iinfo(source.dtype)
+    largest = max(source.zero_point - int(info.min), int(info.max) - source.zero_point)
+    axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+    centred = np.abs(weights.data.astype(np.int64) - weight_zero_point(graph, op))
+    sums = np.moveaxis(centred, axis, 0).reshape(weights.shape[axis], -1).sum(axis=1) * largest
+    bias = optional(graph, op, 2)
+    if bias is not None and bias.data is not None:
+        sums = sums + np.abs(bias.data.astype(np.int64).reshape(-1))
+    if int(sums.max()) >= 2**31:
+        yield op.inputs[1], f"up to {int(sums.max())} in channel {int(sums.argmax())}"
+
+
+def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The multiplier, input scale times weight scale over output scale, must be below 2**16.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    scales: tuple[float, ...] = (1.0,)
+    if op.kind in DOT_PRODUCTS:
+        weights = graph.tensors[op.inputs[1]]
+        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+        scales = weight_scales(weights, weights.shape[axis])
+    multiplier = max(scales) * source.scale / output.scale
+    if multiplier >= 1 << 16:
+        yield op.outputs[0], f"{multiplier:g}"
+
+
+def bounded_sum(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The output scale of ADD must be above twice the larger input scale over 2**20.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    if add_rule(graph, op).output.shift > 0:
+        yield op.outputs[0], f"the scale {graph.tensors[op.outputs[0]].scale:g}"
+
+
+def known_activation(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """A fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1.
+
+    Put the activation behind the operator as one of its own.
+    """
+    activation = op.options.get("fused_activation_function", "NONE")
+    if activation not in FUSED:
+        yield None, activation
+
+
+def equal_quantization(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Input and output must have one scale and zero point.
+
+    Quantize the model again with a converter that keeps them equal, as TFLite demands.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if (source.scale, source.zero_point) != (output.scale, output.zero_point):
+        yield op.outputs[0], (f"{source.scale:g} and {source.zero_point} in, "
+                              f"{output.scale:g} and {output.zero_point} out")
+
+
+def softmax_output(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The output of SOFTMAX must have the scale 1/256 and the smallest zero point, and its beta
+    must be above 0.
+
+    Quantize the model again, TFLite's specification fixes both.
+    """
+    output = graph.tensors[op.outputs[0]]
+    if output.scale != 1 / 256 or output.zero_point != int(np.iinfo(output.dtype).min):
+        yield op.outputs[0], f"{output.scale:g} and {output.zero_point}"
+    beta = op.options["beta"]
+    if not (math.isfinite(beta) and beta > 0):
+        yield None, f"beta {beta}"
+
+
+def mean_over_pixels(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """MEAN must be over height and width, the axes 1 and 2 of four.
+
+    Replace it by AVERAGE_POOL_2D, or transpose the tensor before it.
+    """
+    rank, axes = len(graph.tensors[op.inputs[0]].shape), graph.tensors[op.inputs[1]].data
+    if axes is not None and {axis % rank for axis in axes.reshape(-1).tolist()} != {1, 2} \
+            or rank != 4:
+        yield op.inputs[1], f"axes {[] if axes is None else axes.reshape(-1).tolist()} of {rank}"
+
+
+RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
+    (CONVERSIONS, float_at_the_edge),
+    ((*DOT_PRODUCTS, "MEAN", "PAD", *RESHAPES), constant_parameters),
+    (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
+    (DOT_PRODUCTS, symmetric_weights),
+    (("FULLY_CONNECTED",), plain_weights),
+    (DOT_PRODUCTS, narrow_accumulators),
+    ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1"), bounded_multipliers),
+    (("ADD",), bounded_sum),
+    ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
+    ((*POOLS, *RESHAPES, "PAD"), equal_quantization),
+    (("SOFTMAX",), softmax_output),
+    (("MEAN",), mean_over_pixels),
+)

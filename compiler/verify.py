@@ -1,0 +1,274 @@
+"""Checks that a graph makes sense: the shapes and types that each operator's own rule demands.
+
+A graph that passes can be computed; what this engine supports is another question, see
+``compiler.rules``. Runs after reading, and may run after any pass.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from compiler.finding import Finding, Violation, apply
+from compiler.ir import Graph, Operator, Tensor
+
+DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
+WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
+RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
+
+# Fewest and most inputs; every one of these has one output.
+ARITY = {
+    **dict.fromkeys(DOT_PRODUCTS, (2, 3)),
+    **dict.fromkeys(POOLS, (1, 1)),
+    **dict.fromkeys(SAME_SHAPE, (1, 1)),
+    "ADD": (2, 2),
+    "MEAN": (2, 2),
+    "RESHAPE": (1, 2),
+    "SQUEEZE": (1, 1),
+    "EXPAND_DIMS": (1, 2),
+    "PAD": (2, 2),
+}
+
+
+def verify(graph: Graph) -> list[Finding]:
+    """All findings; operators of kinds that are not in ``ARITY`` are passed over."""
+    findings: list[Finding] = []
+    for op in graph.operators:
+        if op.kind in ARITY:
+            findings += verify_operator(graph, op)
+    return findings
+
+
+def verify_operator(graph: Graph, op: Operator) -> list[Finding]:
+    """The findings of the first check that has any; later ones rely on the earlier."""
+    for check in (number_of_inputs, dimensions, types, quantized, window_options, output_shape):
+        findings = apply(check, graph, op)
+        if findings:
+            return findings
+    return []
+
+
+def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
+    """An input that may be left out."""
+    if len(op.inputs) <= position or op.inputs[position] == -1:
+        return None
+    return graph.tensors[op.inputs[position]]
+
+
+def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """An operator must have the inputs and the one output that its kind demands.
+
+    Convert the model again, its file is damaged.
+    """
+    fewest, most = ARITY[op.kind]
+    required = op.inputs[:fewest]
+    if not fewest <= len(op.inputs) <= most or len(op.outputs) != 1 or -1 in required:
+        yield None, f"inputs {list(op.inputs)} and outputs {list(op.outputs)}"
+
+
+def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Every dimension of an activation must be at least 1, and images must have four.
+
+    Convert the model with fixed shapes.
+    """
+    rank = 4 if op.kind in WINDOWS else 1 if op.kind == "SOFTMAX" else 0
+    for index in (op.inputs[0], op.outputs[0]):
+        shape = graph.tensors[index].shape
+        if min(shape, default=1) < 1 or len(shape) < rank or (rank == 4 and len(shape) != 4):
+            yield index, f"the shape {list(shape)}"
+    if op.kind in DOT_PRODUCTS:
+        shape = graph.tensors[op.inputs[1]].shape
+        if min(shape, default=0) < 1 or len(shape) != (2 if op.kind == "FULLY_CONNECTED" else 4):
+            yield op.inputs[1], f"the shape {list(shape)}"
+
+
+def types(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Tensors of one operator must have types that belong together.
+
+    Convert the model again, its file is damaged.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if op.kind not in ("QUANTIZE", "DEQUANTIZE") and output.dtype != source.dtype:
+        yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
+    if op.kind == "ADD" and graph.tensors[op.inputs[1]].dtype != source.dtype:
+        yield op.inputs[1], f"{graph.tensors[op.inputs[1]].dtype} beside {source.dtype}"
+    if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
+        weights, bias = graph.tensors[op.inputs[1]], optional(graph, op, 2)
+        if weights.dtype != source.dtype:
+            yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
+        if bias is not None and bias.dtype != "int32":
+            yield op.inputs[2], f"a bias of type {bias.dtype}"
+    if op.kind in ("MEAN", "PAD", "EXPAND_DIMS"):
+        second = optional(graph, op, 1)
+        if second is not None and second.dtype not in ("int32", "int64"):
+            yield op.inputs[1], f"{second.dtype} where indices belong"
+
+
+def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """8-bit tensors must have scales above 0 and zero points that fit their type, one of each
+    except for weights along their output channels.
+
+    Quantize the model again with a converter that writes scales.
+    """
+    for position, index in ((0, op.inputs[0]), *enumerate(op.inputs[1:], 1), (-1, op.outputs[0])):
+        tensor = graph.tensors[index]
+        if index == -1 or tensor.dtype not in ("int8", "uint8"):
+            continue
+        if tensor.quantization is None:
+            yield index, "no scale"
+            continue
+        scales, zero_points = tensor.quantization.scale, tensor.quantization.zero_point
+        info = np.iinfo(tensor.dtype)
+        if any(not info.min <= z <= info.max for z in zero_points):
+            yield index, f"zero points from {min(zero_points)} to {max(zero_points)}"
+        if len(scales) == 1 and scales[0] == 0:
+            yield index, "the scale 0"
+        if len(scales) > 1:
+            axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+            if position != 1 or op.kind not in DOT_PRODUCTS:
+                yield index, f"{len(scales)} scales"
+            elif tensor.quantization.quantized_dimension != axis:
+                yield index, f"scales along dimension {tensor.quantization.quantized_dimension}"
+
+
+def window_options(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """Strides, dilations and windows must be at least 1.
+
+    Convert the model again, its file is damaged.
+    """
+    if op.kind in WINDOWS:
+        for key, value in op.options.items():
+            if key.startswith(("stride_", "dilation_", "filter_")) and not 1 <= value < 1 << 16:
+                yield None, f"{key} {value}"
+
+
+def output_shape(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The output's shape must be the one that the inputs and options give.
+
+    Convert the model with fixed shapes.
+    """
+    try:
+        expected = SHAPES[op.kind](graph, op)
+    except ShapeError as error:
+        yield None, str(error)
+        return
+    found = graph.tensors[op.outputs[0]].shape
+    if expected is not None and found != expected:
+        yield op.outputs[0], f"{list(found)} instead of {list(expected)}"
+
+
+class ShapeError(Exception):
+    """Inputs that do not fit each other; the text is what was found."""
+
+
+def window_size(size_in: int, window: int, stride: int, dilation: int, padding: str) -> int:
+    """Output rows or columns: TFLite ComputeOutSize."""
+    if padding == "SAME":
+        return -(-size_in // stride)
+    return -(-(size_in - (window - 1) * dilation) // stride)
+
+
+def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of convolutions and pools, NHWC."""
+    source = graph.tensors[op.inputs[0]].shape
+    channels = source[3]
+    if op.kind in POOLS:
+        size = (op.options["filter_height"], op.options["filter_width"])
+    else:
+        weights, bias = graph.tensors[op.inputs[1]].shape, optional(graph, op, 2)
+        size = (weights[1], weights[2])
+        channels = weights[0] if op.kind == "CONV_2D" else weights[3]
+        if op.kind == "CONV_2D":
+            groups, left = divmod(source[3], weights[3])
+            fits = groups > 0 and left == 0 and channels % groups == 0
+        else:
+            fits = weights[0] == 1 and channels % source[3] == 0
+        if not fits:
+            raise ShapeError(f"weights {list(weights)} for {source[3]} input channels")
+        if bias is not None and math.prod(bias.shape) != channels:
+            raise ShapeError(f"a bias of {list(bias.shape)} for {channels} output channels")
+    sides = [
+        window_size(source[axis], size[axis - 1], op.options[f"stride_{letter}"],
+                    op.options.get(f"dilation_{letter}_factor", 1), op.options["padding"])
+        for axis, letter in ((1, "h"), (2, "w"))
+    ]
+    if min(sides) < 1:
+        raise ShapeError(f"a window of {list(size)} on an image of {list(source[1:3])}")
+    return source[0], *sides, channels
+
+
+def dense_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of FULLY_CONNECTED: all but the last dimension may be arranged in any way."""
+    source, weights = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]].shape
+    bias, output = optional(graph, op, 2), graph.tensors[op.outputs[0]].shape
+    rows, left = divmod(math.prod(source), weights[1])
+    if left:
+        raise ShapeError(f"an input of {list(source)} for weights {list(weights)}")
+    if bias is not None and math.prod(bias.shape) != weights[0]:
+        raise ShapeError(f"a bias of {list(bias.shape)} for {weights[0]} output channels")
+    if math.prod(output[:-1]) == rows and output[-1:] == (weights[0],):
+        return output
+    return rows, weights[0]
+
+
+def added_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of ADD: the inputs broadcast."""
+    first, second = (graph.tensors[index].shape for index in op.inputs)
+    try:
+        return np.broadcast_shapes(first, second)
+    except ValueError:
+        raise ShapeError(f"inputs of {list(first)} and {list(second)}") from None
+
+
+def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of RESHAPE and its like: as many values as before."""
+    source, output = graph.tensors[op.inputs[0]].shape, graph.tensors[op.outputs[0]].shape
+    if math.prod(source) != math.prod(output):
+        raise ShapeError(f"{math.prod(source)} values in and {math.prod(output)} out")
+    return output
+
+
+def padded_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of PAD: two numbers a dimension, before and after."""
+    source, edges = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if edges.shape != (len(source), 2):
+        raise ShapeError(f"paddings of shape {list(edges.shape)} for an input of {list(source)}")
+    if edges.data is None:
+        return None
+    pairs = edges.data.tolist()
+    if any(value < 0 for pair in pairs for value in pair):
+        raise ShapeError(f"paddings of {pairs}")
+    return tuple(size + before + after
+                 for size, (before, after) in zip(source, pairs, strict=True))
+
+
+def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of MEAN: reduced dimensions become 1, or go."""
+    source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if axes.data is None:
+        return None
+    listed = axes.data.reshape(-1).tolist()
+    if any(not -len(source) <= axis < len(source) for axis in listed):
+        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+    reduced = {axis % len(source) for axis in listed}
+    if op.options["keep_dims"]:
+        return tuple(1 if axis in reduced else size for axis, size in enumerate(source))
+    return tuple(size for axis, size in enumerate(source) if axis not in reduced)
+
+
+def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of operators that work value by value."""
+    return graph.tensors[op.inputs[0]].shape
+
+
+SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
+    **dict.fromkeys(WINDOWS, window_shape),
+    **dict.fromkeys(RESHAPES, reshaped_shape),
+    **dict.fromkeys(SAME_SHAPE, same_shape),
+    "FULLY_CONNECTED": dense_shape,
+    "ADD": added_shape,
+    "PAD": padded_shape,
+    "MEAN": mean_shape,
+}
