@@ -36,7 +36,7 @@ class Finding:
 
 
 def sentences(rule: Rule) -> tuple[str, str]:
-    """``(rule, remedy)`` of a rule's docstring, as parts of a sentence: no capital, no full stop."""
+    """``(rule, remedy)`` of a rule's docstring, in lower case and without full stops."""
     text, remedy = (
         " ".join(paragraph.split()).rstrip(".")
         for paragraph in (inspect.getdoc(rule) or "").split("\n\n")

@@ -6,6 +6,7 @@ a new schema needs nothing here.
 
 import re
 import struct
+from functools import cache
 from typing import Any
 
 import tflite
@@ -46,6 +47,7 @@ SHARED_TABLES = {
 EMPTY_TABLE = StrictBytes(struct.pack("<HHi", 4, 4, 4))
 
 
+@cache
 def names_of(enum: type) -> dict[int, str]:
     """Number to schema name of an enum class of the ``tflite`` package."""
     return {value: name for name, value in vars(enum).items() if not name.startswith("_")}
@@ -70,8 +72,10 @@ def read_options(operator: Any, kind: str, budget: Budget) -> dict[str, Any]:
     stored = operator.BuiltinOptionsType()
     expected = table_name(kind)
     found = TABLE_NAMES.get(stored)
-    if found is None or (found != "NONE" and expected is not None and found != expected):
-        raise ModelError(f"has {found or f'options of type {stored}'} instead of {expected}")
+    if found is None:
+        raise ModelError(f"has options of type {stored}, which the schema does not know")
+    if found != "NONE" and expected is not None and found != expected:
+        raise ModelError(f"has {found} instead of {expected}")
     if found == "NONE":
         if expected is None:
             return {}
@@ -82,30 +86,37 @@ def read_options(operator: Any, kind: str, budget: Budget) -> dict[str, Any]:
     return read_fields(found, table.Bytes, table.Pos, budget)
 
 
+@cache
+def fields_of(name: str) -> tuple[tuple[str, str, bool], ...]:
+    """``(method, field, is a vector)`` of the options table ``name``, from the accessors it has.
+
+    Vectors of numbers are known by their AsNumpy; other vectors are left out.
+    """
+    methods = [m for m in vars(getattr(tflite, name)) if m[0].isupper() and m != "Init"]
+    vectors = {m.removesuffix("Length") for m in methods if m.endswith("Length")}
+    fields = []
+    for method in methods:
+        about_table = method.startswith("GetRootAs") or method.endswith("HasIdentifier")
+        about_vector = any(method.startswith(v) and method != v for v in vectors)
+        other_vector = method in vectors and f"{method}AsNumpy" not in methods
+        if not (about_table or about_vector or other_vector):
+            fields.append((method, snake_case(method), method in vectors))
+    return tuple(fields)
+
+
 def read_fields(name: str, data: bytes, position: int, budget: Budget) -> dict[str, Any]:
     """All fields of the options table ``name`` at ``position`` of ``data``."""
     table = getattr(tflite, name)()
     table.Init(data, position)
-    methods = [m for m in vars(type(table)) if m[0].isupper() and m != "Init"]
-    vectors = {m.removesuffix("Length") for m in methods if m.endswith("Length")}
     fields: dict[str, Any] = {}
-    for method in methods:
-        key = snake_case(method)
-        if method.startswith("GetRootAs") or method.endswith("HasIdentifier"):
-            continue
-        if any(method.startswith(v) and method != v for v in vectors):
-            continue
-        if method in vectors:
-            if f"{method}AsNumpy" in methods:
-                fields[key] = vector(table, method, budget)
-            continue
-        value = getattr(table, method)()
+    for method, key, is_vector in fields_of(name):
+        value = vector(table, method, budget) if is_vector else getattr(table, method)()
         if key in ENUMS:
             names = names_of(ENUMS[key])
             if value not in names:
                 raise ModelError(f"has {key} {value}, which the schema does not know")
             value = names[value]
-        if isinstance(value, int | float | str):
+        if isinstance(value, int | float | str | tuple):
             fields[key] = value
     return fields
 
