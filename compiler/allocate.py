@@ -18,7 +18,7 @@ class Buffer:
     Both steps count as live: a step never reads and writes the same bytes.
     """
 
-    name: str
+    name: str | int                              # of its own, such as the tensor's index
     size_bytes: int
     first_use: int
     last_use: int
@@ -30,15 +30,15 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Plan:
-    """``offsets`` in bytes, one a buffer; ``peak_bytes`` is the end of the highest buffer."""
+    """``offsets`` in bytes by the buffers' names; ``peak_bytes`` is the end of the highest."""
 
     buffers: tuple[Buffer, ...]
-    offsets: tuple[int, ...]
+    offsets: dict[str | int, int]
     alignment: int
     peak_bytes: int
 
 
-def allocate(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1) -> Plan:
+def plan_memory(buffers: Sequence[Buffer], alignment: int, capacity_bytes: int) -> Plan:
     """The better of greedy by size and hill-climbing over orders, checked by ``verify``.
 
     Offsets are multiples of ``alignment`` bytes. ModelError when it does not fit in
@@ -70,7 +70,9 @@ def allocate(buffers: Sequence[Buffer], capacity_bytes: int, alignment: int = 1)
         if _peak(buffers, offsets) <= peak:      # a move along a plateau may open a way down
             order, best, peak = trial, offsets, _peak(buffers, offsets)
 
-    plan = Plan(buffers, tuple(best), alignment, peak)
+    offsets_of = {buffer.name: at for buffer, at in zip(buffers, best, strict=True)}
+    assert len(offsets_of) == len(buffers)
+    plan = Plan(buffers, offsets_of, alignment, peak)
     verify(plan)
     if peak > capacity_bytes:
         raise ModelError(_refusal(plan, capacity_bytes))
@@ -85,10 +87,11 @@ def least_bytes(buffers: Sequence[Buffer], alignment: int = 1) -> int:
 def verify(plan: Plan) -> None:
     """ModelError unless offsets are aligned, inside the peak, and no two live buffers overlap.
 
-    It sweeps the steps and looks at neighbours in address order, where ``allocate`` compares
+    It sweeps the steps and looks at neighbours in address order, where ``plan_memory`` compares
     pairs.
     """
-    placed = sorted(zip(plan.offsets, plan.buffers, strict=True), key=lambda pair: pair[0])
+    placed = sorted(((plan.offsets[buffer.name], buffer) for buffer in plan.buffers),
+                    key=lambda pair: pair[0])
     for offset, buffer in placed:
         if offset < 0 or offset % plan.alignment:
             raise ModelError(f"buffer {buffer.name} is at {offset}, which is not a multiple of "
@@ -97,7 +100,8 @@ def verify(plan: Plan) -> None:
             raise ModelError(f"buffer {buffer.name} ends at {offset + buffer.size_bytes}, beyond "
                              f"the plan's {plan.peak_bytes} bytes")
     for step in sorted({buffer.first_use for buffer in plan.buffers}):
-        end, below = 0, ""
+        end: int = 0
+        below: str | int = ""
         for offset, buffer in placed:
             if not buffer.first_use <= step <= buffer.last_use or not buffer.size_bytes:
                 continue
