@@ -101,6 +101,11 @@ class DoubleRounding:
         rounded = double_rounding(acc, self.multiplier, self.shift)
         return np.clip(rounded + self.zero_point, self.low, self.high)
 
+    @property
+    def slope(self) -> float:
+        """Of the line that the steps follow."""
+        return math.ldexp(self.multiplier, self.shift - 31)
+
 
 @dataclass(frozen=True)
 class Float64Rounding:
@@ -115,6 +120,11 @@ class Float64Rounding:
         rounded = float64_rounding(acc, self.scale)
         return np.clip(rounded + self.zero_point, self.low, self.high)
 
+    @property
+    def slope(self) -> float:
+        """Of the line that the steps follow."""
+        return self.scale
+
 
 @dataclass(frozen=True)
 class AverageRounding:
@@ -126,6 +136,16 @@ class AverageRounding:
 
     def __call__(self, acc: np.ndarray) -> np.ndarray:
         return np.clip(average_rounding(acc, self.count), self.low, self.high)
+
+    @property
+    def slope(self) -> float:
+        """Of the line that the steps follow."""
+        return 1 / self.count
+
+    @property
+    def zero_point(self) -> int:
+        """The sum's own zero point is the output's, so there is none to add."""
+        return 0
 
 
 # From an int32 accumulator to the output's integer: monotone, zero point and clamp included.

@@ -43,11 +43,14 @@ class Problem:
     levels: np.ndarray                           # [channels, points], rising
     flat: np.ndarray                             # [channels]: no step at all
     ends: np.ndarray                             # [channels, 4]: ends of both signs
+    zero_point: np.ndarray                       # [channels]: of the output
+    slope: np.ndarray                            # [channels]: of the rule, where it does not clamp
 
     def rows(self, rows: np.ndarray) -> Problem:
         return replace(self, at_least=self.at_least.rows(rows), below=self.below.rows(rows),
                        steps=self.steps[rows], levels=self.levels[rows], flat=self.flat[rows],
-                       ends=self.ends[rows])
+                       ends=self.ends[rows], zero_point=self.zero_point[rows],
+                       slope=self.slope[rows])
 
 
 @dataclass(frozen=True)
@@ -118,8 +121,9 @@ def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
     solved = np.zeros(len(least), bool)
     rows = np.flatnonzero(least <= most)
     least, most, search = least[rows], most[rows], search.rows(rows)
+    # The rule's own slope first: with it the offsets are short, even where few steps are in reach.
+    m = np.clip(np.rint(search.problem.slope * search.one()), least, most).astype(np.int64)
     while rows.size:
-        m = (least + most) >> 1
         offsets, widths, low_cuts, high_cuts = search.at(m)
         done = widths.min(axis=0) >= 0
         found[:, rows[done]] = m[done], *offsets[:, done]
@@ -129,6 +133,7 @@ def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
             most = np.where(width < 0, np.minimum(most, high_cut), most)
         live = ~done & (least <= most)
         rows, least, most, search = rows[live], least[live], most[live], search.rows(live)
+        m = (least + most) >> 1
     return found, solved
 
 
@@ -166,12 +171,14 @@ def _window(problem: Problem, m_max: int, low_bits: int, hardware: Hardware
         low = np.where(some & (run > 0), np.maximum(low, bound), low)
 
     middle = np.where(np.isinf(high), 2 * low, (low + high) / 2)
+    middle = np.where(problem.flat, problem.slope, middle)
     room = np.log2(m_max / np.maximum(middle * 2.0**low_bits, 2.0**-60))
     shift = np.clip(np.floor(room), hardware.shift_min, hardware.shift_max).astype(np.int64)
     one = 2.0**(shift + low_bits)                # m of slope 1
     least = np.maximum(np.floor(low * one), 1)
     most = np.minimum(np.ceil(high * one), m_max)
-    least, most = np.where(problem.flat, 0, least), np.where(problem.flat, 0, most)
+    least = np.where(problem.flat, 0, least)
+    most = np.where(problem.flat, np.minimum(np.rint(problem.slope * one), m_max), most)
     return shift, least.astype(np.int64), most.astype(np.int64)
 
 
@@ -186,6 +193,10 @@ class _Search:
 
     def rows(self, rows: np.ndarray) -> _Search:
         return replace(self, problem=self.problem.rows(rows), shift=self.shift[rows])
+
+    def one(self) -> np.ndarray:
+        """The multiplier of slope 1, ``[channels]``."""
+        return 2.0**(self.shift + self.low_bits)
 
     def at(self, m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """For both signs ``[2, channels]``: offset, width of its interval, cuts on m.
@@ -230,6 +241,8 @@ class _Search:
         low_cut = np.where(run < 0, np.maximum(-rise // size + 1, m + 1), -NEVER)
         high_cut = np.where(run > 0, np.minimum((rise - 1) // size, m - 1), NEVER)
         high_cut = np.where(run == 0, -NEVER, high_cut)
-        middle = (r_low + r_high) >> 1
-        offset = np.where(narrow_high, r_low, np.where(narrow_low, r_high, middle))
+        # Of the interval, what lies nearest to plain rounding: less of it is left to store once
+        # the zero point is taken out.
+        plain = ((2 * self.problem.zero_point + 1) << self.shift) >> 1
+        offset = np.clip(plain, r_low, np.maximum(r_low, r_high))
         return offset, r_high - r_low, low_cut, high_cut, ~(narrow_low & narrow_high)

@@ -89,9 +89,12 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     low, high = rules[0].low, rules[0].high
     levels, steps = thresholds(rule, acc_min, acc_max)
 
+    zero_point = np.array([rule.zero_point for rule in rules], np.int64)
+    slope = np.array([rule.slope for rule in rules])
     failed: NoSlope | None = None
     for digits in range(_digits_for(steps, acc_min, acc_max, hardware), MAX_DIGITS + 1):
-        problem = _problem(rule, levels, steps, acc_min, acc_max, digits, low, high, hardware)
+        problem = _problem(rule, levels, steps, acc_min, acc_max, digits, low, high, zero_point,
+                           slope, hardware)
         try:
             m, r0, r1, s = solve(problem, hardware)
         except NoSlope as error:
@@ -138,7 +141,7 @@ def _digits_for(steps: np.ndarray, acc_min: np.ndarray, acc_max: np.ndarray,
 
 def _problem(rule: Callable[[np.ndarray], np.ndarray], levels: np.ndarray, steps: np.ndarray,
              acc_min: np.ndarray, acc_max: np.ndarray, digits: int, low: int, high: int,
-             hardware: Hardware) -> Problem:
+             zero_point: np.ndarray, slope: np.ndarray, hardware: Hardware) -> Problem:
     """The constraints at the steps, and at the ends of either sign where no step bounds them."""
     limit = 1 << (hardware.digit_width * digits - 1)
     flat = (rule(acc_min) == rule(acc_max))[:, 0]
@@ -153,4 +156,4 @@ def _problem(rule: Callable[[np.ndarray], np.ndarray], levels: np.ndarray, steps
     below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
                         level=np.concatenate([levels, value + 1], axis=1),
                         valid=np.concatenate([stepped, value < high], axis=1))
-    return Problem(digits, at_least, below, steps, levels, flat, ends)
+    return Problem(digits, at_least, below, steps, levels, flat, ends, zero_point, slope)

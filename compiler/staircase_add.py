@@ -45,11 +45,11 @@ def evaluate_add(x1: np.ndarray, x2: np.ndarray, add: RequantizeAdd,
 
 def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[float, float],
             zero_points: tuple[int, int], low: int, high: int,
-            hardware: Hardware) -> RequantizeAdd:
+            hardware: Hardware, zero_point: int = 0) -> RequantizeAdd:
     """Parameters equal to ``rule`` on all 65,536 pairs of int8 inputs; AddError if there are none.
 
     ``rule(x1, x2)`` answers int64 arrays, clamped to ``low..high``; ``slopes`` are S1 / So and
-    S2 / So, about which the multipliers are looked for.
+    S2 / So, about which the multipliers are looked for; ``zero_point`` is the output's.
     """
     x1, x2 = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
     wanted = rule(x1, x2).ravel()
@@ -67,6 +67,8 @@ def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[
     near = [np.clip(round(slope * 2**shift) + around, 0, 2**width - 1) for slope in slopes]
     candidates = np.unique(np.stack(np.meshgrid(*near)).reshape(2, -1), axis=1)
     offset_end = 1 << (hardware.offset_width - 1)
+    # Plain rounding, if it will do: what is left of it without the zero point is short.
+    plain = ((2 * zero_point + 1) << shift) >> 1
     while candidates.size:
         # The candidate in the middle of what is left: any cut then removes about half.
         centre = candidates.mean(axis=1, keepdims=True)
@@ -81,7 +83,7 @@ def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[
             r_low, r_high = max(least[i], -offset_end), min(most[j] + 2**shift, offset_end) - 1
             if r_low > r_high:
                 cuts.append((i, j))
-            offsets.append(int(r_low + r_high) >> 1)
+            offsets.append(int(np.clip(plain, r_low, max(r_low, r_high))))
         if not cuts:
             add = RequantizeAdd(int(c[0]), int(c[1]), offsets[0], offsets[1], shift)
             got = evaluate_add(x1, x2, add, zero_points, low, high)

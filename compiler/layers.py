@@ -1,0 +1,170 @@
+"""What the tape holds of one layer, and the parts of it that all operators fill in alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from compiler.errors import ModelError
+from hw.config import EngineConfig, Mode, layer_layout
+
+
+@dataclass(frozen=True)
+class Record:
+    """The requantizer's parameters for one channel: ``hw.config.RECORD``, `shift` as it is."""
+
+    bias: int = 0
+    multiplier: int = 0
+    shift: int = 0
+    offset: int = 0
+    offset_negative: int = 0
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One pass of the engine.
+
+    ``records`` holds ``rows`` records for each group, or two for the whole layer; ``weights`` is
+    int8 ``[groups, words, rows, lanes]``, ``table`` int8 ``[256]`` by the input's byte.
+    """
+
+    name: str                             # "3 CONV_2D", as users know it
+    operator: int                         # its index in the file; -1: input, output
+    tensor: int                           # what it computes (or puts out)
+    fields: dict[str, int]                # hw.config.layer_layout
+    records: tuple[tuple[Record, ...], ...]
+    weights: np.ndarray | None = field(default=None, compare=False)
+    table: np.ndarray | None = field(default=None, compare=False)
+    macs: int = 0                         # of the model, without padding of the array
+
+    @property
+    def mode(self) -> Mode:
+        """Where its values come from."""
+        return Mode(self.fields["mode"])
+
+
+@dataclass(frozen=True)
+class Image:
+    """A tensor in the scratchpad: NHWC, one batch element."""
+
+    address: int
+    height: int
+    width: int
+    channels: int
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of pixels."""
+        return self.width * self.channels
+
+
+@dataclass(frozen=True)
+class Window:
+    """How an operator slides over its input. ``taps_x`` steps of ``step_x`` bytes, each of
+    ``run`` bytes side by side, make a row of the window."""
+
+    rows: int = 1
+    taps_x: int = 1
+    step_x: int = 0
+    run: int = 1
+    stride_h: int = 1
+    stride_w: int = 1
+    dilation_h: int = 1
+    top: int = 0                          # padding
+    left: int = 0
+    pad: int = 0                          # what it reads as
+
+
+def ceil_div(a: int, b: int) -> int:
+    """``a / b`` rounded up."""
+    return -(-a // b)
+
+
+def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image, window: Window,
+                  *, group_channels: int, group_stride: int) -> dict[str, int]:
+    """The fields of a layer that slides ``window`` over ``source`` and fills ``output``.
+
+    Each group computes ``group_channels`` channels and starts ``group_stride`` bytes further on
+    in the input's pixel.
+    """
+    columns = config.columns if mode == Mode.ARRAY else 1
+    groups = ceil_div(output.channels, group_channels)
+    step = window.stride_w * source.channels
+    return {
+        "mode": mode, "low": -128, "high": 127, "pad": window.pad,
+        "groups": groups - 1, "rows": output.height - 1,
+        "tiles": ceil_div(output.width, columns) - 1,
+        "ky": window.rows - 1, "kx": window.taps_x - 1,
+        "chunks": ceil_div(window.run, config.word_bytes) - 1,
+        "base": source.address - window.top * source.row_bytes,
+        "row_stride": window.stride_h * source.row_bytes,
+        "ky_stride": window.dilation_h * source.row_bytes,
+        "x_start": -window.left * source.channels,
+        "group_stride": group_stride, "tile_stride": columns * step, "column_stride": step,
+        "kx_stride": window.step_x, "row_bytes": source.row_bytes,
+        "y_start": -window.top, "y_row_step": window.stride_h, "y_ky_step": window.dilation_h,
+        "height": source.height - 1,
+        "last_columns": (output.width - 1) % columns,
+        "channels": group_channels - 1,
+        "last_channels": (output.channels - 1) % group_channels,
+        "out_base": output.address, "out_pixel": output.channels,
+        "out_row": output.row_bytes, "out_group": group_channels,
+    }
+
+
+def flat_fields(config: EngineConfig, mode: Mode, source: int, output: int,
+                size: int) -> dict[str, int]:
+    """The fields of a layer that walks ``size`` bytes from end to end, a word at a time."""
+    step = config.word_bytes
+    return window_fields(config, mode, Image(source, 1, 1, size), Image(output, 1, 1, size),
+                         Window(run=1), group_channels=step, group_stride=step)
+
+
+def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
+    """What lets bytes pass as they are."""
+    return ((Record(multiplier=1 << config.shift_min, shift=config.shift_min),) * 2,)
+
+
+def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
+    """The fields as the hardware holds them: addresses wrap around, the rest must fit."""
+    checked = {}
+    for name, member in layer_layout(config):
+        value = layer.fields.get(name, 0)
+        shape = member.shape
+        width, is_signed = (shape, False) if isinstance(shape, int) else (shape.width, shape.signed)
+        if name in ADDRESSES:
+            value %= 1 << width
+        low, high = (-(1 << width - 1), (1 << width - 1) - 1) if is_signed else (0, (1 << width) - 1)
+        if not low <= value <= high:
+            raise ModelError(
+                f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "
+                f"{high}; make the layer smaller")
+        checked[name] = value
+    return checked
+
+
+ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row", "out_group")
+
+
+def one_tile_each(layer: Layer, config: EngineConfig) -> Sequence[Layer]:
+    """The layer as one pass for every tile, each with the layer's weights to itself.
+
+    For weights that the rings cannot hold: they stream past a tile, so every tile needs them
+    again.
+    """
+    f = layer.fields
+    passes = []
+    for row in range(f["rows"] + 1):
+        for tile in range(f["tiles"] + 1):
+            last = tile == f["tiles"]
+            passes.append(replace(layer, macs=0, fields=f | {
+                "rows": 0, "tiles": 0,
+                "base": f["base"] + row * f["row_stride"],
+                "y_start": f["y_start"] + row * f["y_row_step"],
+                "x_start": f["x_start"] + tile * f["tile_stride"],
+                "out_base": f["out_base"] + row * f["out_row"]
+                + tile * config.columns * f["out_pixel"],
+                "last_columns": f["last_columns"] if last else config.columns - 1,
+            }))
+    passes[0] = replace(passes[0], macs=layer.macs)
+    return passes

@@ -1,0 +1,105 @@
+"""From a graph of int8 operators to the layers that the engine runs."""
+
+import math
+from collections.abc import Callable, Iterator
+
+from compiler.allocate import Buffer, Plan, plan_memory
+from compiler.errors import ModelError
+from compiler.ir import Graph, Operator
+from compiler.layers import Image, Layer, Window, flat_fields, identity_records, one_tile_each, \
+    window_fields
+from compiler.lower_array import average, convolution, fully_connected
+from compiler.lower_vector import add, maximum, pad, unary
+from compiler.unary import UNARY_KINDS
+from hw.config import EngineConfig, Mode
+
+LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
+    "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "FULLY_CONNECTED": fully_connected,
+    "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add, "PAD": pad,
+    **dict.fromkeys(UNARY_KINDS, unary),
+}
+
+# The same bytes under another shape: no work at all.
+VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+
+
+def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
+    """The engine's layers in order, and where the scratchpad holds what.
+
+    The first layers load the graph's inputs, the last ones put out its outputs.
+    """
+    for op in graph.operators:
+        if op.kind not in LOWER and op.kind not in VIEWS:
+            raise ModelError(
+                f"operator {op.index} {op.kind} is not supported; the engine runs "
+                f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+    buffer_of = views(graph)
+    plan = plan_memory(lifetimes(graph, buffer_of, config), config.banks, config.scratchpad_bytes)
+    place = {tensor: plan.offsets[buffer_of[tensor]] for tensor in buffer_of}
+
+    layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
+    for op in graph.operators:
+        if op.kind in VIEWS:
+            continue
+        for layer in LOWER[op.kind](graph, op, place, profile, config):
+            layers.extend(fitted(layer, config))
+    layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
+    return layers, plan
+
+
+def views(graph: Graph) -> dict[int, int]:
+    """For each computed tensor, the tensor whose bytes it shares: itself, or what it views."""
+    buffer_of = {tensor: tensor for tensor in graph.inputs}
+    for op in graph.operators:
+        for tensor in op.outputs:
+            buffer_of[tensor] = buffer_of[op.inputs[0]] if op.kind in VIEWS else tensor
+    return buffer_of
+
+
+def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig) -> list[Buffer]:
+    """The buffers and the steps that use them: loads, operators, stores, numbered in order."""
+    first: dict[int, int] = {}
+    last: dict[int, int] = {}
+    steps: list[tuple[int, ...]] = [(tensor,) for tensor in graph.inputs]
+    steps += [(*op.inputs, *op.outputs) for op in graph.operators if op.kind not in VIEWS]
+    steps += [(tensor,) for tensor in graph.outputs]
+    for step, tensors in enumerate(steps):
+        for tensor in tensors:
+            if tensor in buffer_of:
+                buffer = buffer_of[tensor]
+                first.setdefault(buffer, step)
+                last[buffer] = step
+    return [Buffer(buffer, math.prod(graph.tensors[buffer].shape), first[buffer], last[buffer])
+            for buffer in first]
+
+
+def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
+    """The layer, in passes of one tile where its weights do not fit into the rings."""
+    if layer.weights is None or layer.weights.shape[1] <= config.weight_words:
+        return [layer]
+    if layer.fields["rows"] == 0 and layer.fields["tiles"] == 0:
+        return [layer]
+    return list(one_tile_each(layer, config))
+
+
+def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
+    """The input stream into a tensor, a byte to a pixel."""
+    size = math.prod(graph.tensors[tensor].shape)
+    width = max(w for w in range(1, 4097) if size % w == 0)
+    fields = window_fields(config, Mode.LOAD, Image(0, size // width, width, 1),
+                           Image(address, size // width, width, 1), Window(),
+                           group_channels=1, group_stride=0)
+    return Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
+
+
+def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
+    """A tensor to the output stream."""
+    size = math.prod(graph.tensors[tensor].shape)
+    fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
+    return Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
+                 identity_records(config))
+
+
+def operator_of(graph: Graph, layer: Layer) -> Operator | None:
+    """The operator that a layer belongs to, None for inputs and outputs."""
+    return next((op for op in graph.operators if op.index == layer.operator), None)

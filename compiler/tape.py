@@ -1,0 +1,78 @@
+"""The weight tape: layers as the bytes that the engine's tape reader takes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from amaranth.hdl import Value
+
+from compiler.layers import Layer, Record, check_fields
+from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
+
+LONGEST_PACKET = (1 << 16) - 1          # beats; the reader counts with 16 bits
+
+
+def constant_bits(layout, fields: dict[str, int]) -> int:
+    """The bits of a hardware layout that holds ``fields``."""
+    return Value.cast(layout.const(fields)).value
+
+
+def beats_of(data: bytes, config: EngineConfig) -> bytes:
+    """``data`` filled up to whole beats."""
+    return data + bytes(-len(data) % config.tape_bytes)
+
+
+def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[bytes]:
+    """``content``, whole beats, behind as many headers as it needs."""
+    step = LONGEST_PACKET * config.tape_bytes
+    for first in range(0, len(content), step):
+        part = content[first:first + step]
+        header = constant_bits(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes})
+        yield beats_of(header.to_bytes(HEADER.size // 8, "little"), config) + part
+
+
+def record_bytes(record: Record, config: EngineConfig) -> bytes:
+    """One requantizer record, in whole beats."""
+    bits = constant_bits(RECORD, {
+        "bias": record.bias, "multiplier": record.multiplier,
+        "shift": max(0, record.shift - config.shift_min),
+        "offset": record.offset, "offset_negative": record.offset_negative})
+    return beats_of(bits.to_bytes(RECORD.size // 8, "little"), config)
+
+
+def table_bytes(table: np.ndarray, config: EngineConfig) -> bytes:
+    """One entry a beat, in its first byte."""
+    beats = np.zeros((256, config.tape_bytes), np.int8)
+    beats[:, 0] = table
+    return beats.tobytes()
+
+
+def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
+    """The packets of one layer.
+
+    What the rings can take ahead of the layer stands before its configuration, at which the tape
+    waits for the layer before it: the records and the weights of the first group.
+    """
+    groups = [b"".join(record_bytes(record, config) for record in group)
+              for group in layer.records]
+    weights = [b""] * len(groups)
+    if layer.weights is not None:
+        weights = [group.tobytes() for group in layer.weights]
+        groups += [b""] * (len(weights) - len(groups))
+
+    ahead = config.weight_words * config.rows * config.lanes
+    yield from packets(Packet.RECORDS, groups[0], config)
+    yield from packets(Packet.WEIGHTS, weights[0][:ahead], config)
+    if layer.table is not None:
+        yield from packets(Packet.TABLE, table_bytes(layer.table, config), config)
+    bits = constant_bits(layer_layout(config), check_fields(layer, config))
+    content = bits.to_bytes(config.layer_beats * config.tape_bytes, "little")
+    yield from packets(Packet.LAYER, content, config)
+    yield from packets(Packet.WEIGHTS, weights[0][ahead:], config)
+    for records, words in zip(groups[1:], weights[1:], strict=True):
+        yield from packets(Packet.RECORDS, records, config)
+        yield from packets(Packet.WEIGHTS, words, config)
+
+
+def write_tape(layers: Sequence[Layer], config: EngineConfig) -> bytes:
+    """The whole tape: one inference."""
+    return b"".join(packet for layer in layers for packet in layer_packets(layer, config))

@@ -1,0 +1,192 @@
+"""What hardware and compiler agree on: the engine's parameters and the layout of its tape.
+
+A tape is a sequence of beats of ``EngineConfig.tape_bytes`` bytes. Beats form packets: a header
+(``HEADER``, padded to whole beats), then ``beats`` beats of content. What a packet holds is said
+by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
+"""
+
+import enum
+from dataclasses import dataclass
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+from amaranth.utils import ceil_log2, exact_log2
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """Parameters of one engine. All sizes are in bytes, words or records as their comment says."""
+
+    rows: int = 4                      # processing elements in a column: output channels at a time
+    columns: int = 1                   # processing elements in a row: output pixels at a time
+    lanes: int = 4                     # products an element adds up each cycle
+    tape_rows: int = 4                 # rows whose weights come in one beat of the tape
+    scratchpad_bytes: int = 1 << 17    # activations; a power of two
+    weight_words: int = 512            # words of `lanes` bytes that a row's weight ring holds
+    channel_records: int = 128         # requantizer records that wait for their channels
+    results: int = 256                 # accumulators that wait for the requantizer
+    acc_width: int = 32                # bits of an accumulator
+    digit_width: int = 8               # accumulator bits that the requantizer multiplies in a cycle
+    multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
+    shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
+
+    def __post_init__(self):
+        for name in ("rows", "columns", "lanes", "tape_rows"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        if self.rows % self.tape_rows:
+            raise ValueError(f"tape_rows must divide rows={self.rows}, not {self.tape_rows!r}")
+        for name, least in (("scratchpad_bytes", 4 * self.banks), ("results", self.tile_results),
+                            ("weight_words", 2 * self.columns),
+                            ("channel_records", max(2 * self.rows, 4))):
+            value = getattr(self, name)
+            if value < least or value & (value - 1):
+                raise ValueError(f"{name} must be a power of two of at least {least}, "
+                                 f"not {value!r}")
+        if not 24 <= self.acc_width <= 32:
+            raise ValueError(f"acc_width must be from 24 to 32 bits, not {self.acc_width!r}")
+        if not 16 <= self.multiplier_width <= 32:
+            raise ValueError(f"multiplier_width must be from 16 to 32 bits, "
+                             f"not {self.multiplier_width!r}")
+        if self.digit_width != 8:
+            raise ValueError(f"digit_width must be 8 bits, not {self.digit_width!r}")
+
+    @property
+    def shift_max(self):
+        """The largest shift of the requantizer."""
+        return self.shift_min + (1 << RECORD["shift"].shape.width) - 1
+
+    @property
+    def word_bytes(self):
+        """Bytes that one read of the scratchpad gives: the next `lanes` bytes for each column."""
+        return self.columns * self.lanes
+
+    @property
+    def banks(self):
+        """Byte-wide banks of the scratchpad: `word_bytes` rounded up to a power of two."""
+        return 1 << ceil_log2(self.word_bytes)
+
+    @property
+    def macs(self):
+        """Products a cycle."""
+        return self.rows * self.columns * self.lanes
+
+    @property
+    def tape_bytes(self):
+        """Bytes in a beat of the tape."""
+        return self.tape_rows * self.lanes
+
+    @property
+    def addr_width(self):
+        """Bits of a byte address in the scratchpad."""
+        return exact_log2(self.scratchpad_bytes)
+
+    @property
+    def tile_results(self):
+        """The most results that one tile can give."""
+        return max(self.rows * self.columns, self.word_bytes)
+
+    @property
+    def header_beats(self):
+        """Beats of a packet's header."""
+        return -(-HEADER.size // (8 * self.tape_bytes))
+
+    @property
+    def record_beats(self):
+        """Beats of one requantizer record."""
+        return -(-RECORD.size // (8 * self.tape_bytes))
+
+    @property
+    def layer_beats(self):
+        """Beats of a layer's configuration."""
+        return -(-layer_layout(self).size // (8 * self.tape_bytes))
+
+    @property
+    def tile_spacing(self):
+        """Least cycles from one array tile to the next, so that results can shift out."""
+        return self.rows * self.columns + self.rows + self.columns - 2
+
+
+class Packet(enum.IntEnum):
+    """What a packet of the tape holds."""
+
+    LAYER = 0      # a layer's configuration; starts the layer when the one before has ended
+    RECORDS = 1    # requantizer records, one to a channel
+    WEIGHTS = 2    # words for the weight rings: `tape_rows` rows a beat, then the next rows
+    TABLE = 3      # 256 entries of the table unit, the first byte of each beat
+
+
+HEADER = data.StructLayout({"kind": 8, "beats": 24})
+
+RECORD = data.StructLayout({
+    "bias":            signed(32),
+    "multiplier":      unsigned(32),
+    "offset":          signed(28),      # for results >= 0
+    "shift":           unsigned(4),     # less `shift_min`
+    "offset_negative": signed(28),      # for results < 0
+    "unused":          unsigned(4),
+})
+
+
+class Mode(enum.IntEnum):
+    """Where a layer's values come from."""
+
+    LOAD = 0       # the input stream, a byte to a pixel
+    ARRAY = 1      # the systolic array
+    MAXIMUM = 2    # the vector unit: the largest of a window's taps (a copy, where there is one)
+    ADD = 3        # the vector unit: the two taps side by side, for the requantizer to weigh
+
+
+def layer_layout(config):
+    """The configuration of one layer: loop counts less one, strides in bytes, and modes.
+
+    The loops, from the outside: group (of output channels), row, tile (of `columns` pixels), and
+    inside a tile: ky, kx, chunk (of `word_bytes` bytes), column. `base`, `row_stride` and
+    `ky_stride` make the address of an input row; `x_start` and the other strides make the offset
+    `x` of a byte in that row. A byte with ``x`` outside ``[0, row_bytes)``, or of a row ``y``
+    outside ``[0, height)``, is outside of the image and reads as `pad`.
+    """
+    address = unsigned(config.addr_width)
+    offset = signed(config.addr_width + 2)
+    rows = unsigned(max(1, ceil_log2(config.tile_results)))
+    return data.StructLayout({
+        "mode":           2,
+        "to_stream":      1,            # values leave through the output stream
+        "table":          1,            # values pass through the table unit
+        "shared_record":  1,            # one record for all channels (two for ADD)
+        "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
+        "steps":          2,            # digits of the requantizer, less one
+        "low":            signed(8),    # clamp
+        "high":           signed(8),
+        "pad":            signed(8),
+        "zero_point":     signed(8),    # of the output
+        "zero_point_1":   signed(8),    # of the operands of ADD
+        "zero_point_2":   signed(8),
+        "groups":         16,
+        "rows":           12,
+        "tiles":          12,
+        "ky":             8,
+        "kx":             8,
+        "chunks":         12,
+        "base":           address,      # of the row that the first ky of the first row reads
+        "row_stride":     address,
+        "ky_stride":      address,
+        "x_start":        offset,
+        "group_stride":   offset,
+        "tile_stride":    offset,
+        "column_stride":  offset,
+        "kx_stride":      offset,
+        "row_bytes":      offset,
+        "y_start":        signed(13),
+        "y_row_step":     8,
+        "y_ky_step":      8,
+        "height":         12,
+        "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
+        "channels":       rows,         # of a group, less one
+        "last_channels":  rows,         # of the last group, less one
+        "out_base":       address,
+        "out_pixel":      address,      # strides of the output
+        "out_row":        address,
+        "out_group":      address,
+    })

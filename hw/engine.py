@@ -1,0 +1,141 @@
+"""The engine: tape, scratchpad, array and requantizer put together."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from .array import SystolicArray
+from .config import EngineConfig, Mode, layer_layout
+from .fetch import Fetcher
+from .requantize import Requantizer
+from .results import Collector, TileEnds
+from .scratchpad import Scratchpad
+from .store import Store
+from .tape import TapeReader
+from .vector import Vector
+from .weights import WeightRings
+
+
+class Engine(wiring.Component):
+    """Runs the layers on the tape, one after the other, for ever.
+
+    ``tape`` is the program: a whole inference, and then the same again. ``i`` takes the bytes of
+    the model's inputs, ``o`` gives those of its outputs, int8 both. ``layer_done`` comes with the
+    last value of each layer.
+    """
+
+    def __init__(self, config):
+        if not isinstance(config, EngineConfig):
+            raise TypeError(f"An engine is made from an EngineConfig, not {config!r}")
+        self.config = config
+        super().__init__({
+            "tape":       In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
+            "i":          In(stream.Signature(signed(8))),
+            "o":          Out(stream.Signature(signed(8))),
+            "layer_done": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        layout = layer_layout(config)
+        m.submodules.tape_reader = tape      = TapeReader(config, layout)
+        m.submodules.fetcher     = fetcher   = Fetcher(config, layout)
+        m.submodules.scratchpad  = pad       = Scratchpad(config)
+        m.submodules.weights     = weights   = WeightRings(config)
+        m.submodules.array       = array     = SystolicArray(config)
+        m.submodules.vector      = vector    = Vector(config)
+        m.submodules.collector   = collector = Collector(config, layout)
+        m.submodules.requantizer = requant   = Requantizer(config, layout)
+        m.submodules.store       = store     = Store(config, layout)
+
+        # The tape's packets go to their places:
+        connect(m, flipped(self.tape), tape.i)
+        connect(m, tape.weights, weights.i)
+        connect(m, tape.records, requant.records)
+        connect(m, tape.table, requant.table)
+        layer = tape.layer
+        for component in (fetcher, collector, requant, store):
+            m.d.comb += component.layer.eq(layer)
+        m.d.comb += [fetcher.start.eq(tape.start), store.start.eq(tape.start)]
+
+        # A write takes the scratchpad from the fetcher for that cycle:
+        m.d.comb += [
+            pad.write.eq(store.write), pad.addr.eq(Mux(store.write, store.addr, fetcher.addr)),
+            pad.w_mask.eq(store.w_mask), pad.w_data.eq(store.w_data),
+            fetcher.go.eq(~store.write), fetcher.written.eq(weights.written),
+        ]
+
+        # The word read, with what lies outside of the image padded:
+        word = Signal(data.ArrayLayout(signed(8), config.word_bytes))
+        for lane in range(config.word_bytes):
+            m.d.comb += word[lane].eq(Mux(fetcher.outside[lane], layer.pad, pad.r_data[lane]))
+
+        # A column takes a word when it is its turn, and plays its lanes in the next cycles:
+        advance, token = fetcher.advance, fetcher.token
+        for column in range(config.columns):
+            playing = Signal(data.ArrayLayout(signed(8), config.word_bytes), name=f"playing{column}")
+            with m.If(advance & token.valid & (fetcher.column == column)):
+                m.d.sync += playing.eq(word)
+            with m.Elif(advance):
+                m.d.sync += playing.eq(Value.cast(playing)[8 * config.lanes:])
+            m.d.comb += array.a[column].eq(Value.cast(playing)[:8 * config.lanes])
+        m.d.comb += [
+            weights.en.eq(advance), weights.read.eq(fetcher.weights),
+            weights.r_addr.eq(fetcher.w_addr), array.en.eq(advance),
+        ]
+        for row in range(config.rows):
+            m.d.comb += [array.w[row].eq(weights.w[row]), array.beat[row].eq(weights.beat[row])]
+        m.d.comb += [
+            vector.pair.eq(layer.mode == Mode.ADD), vector.word.eq(word), vector.en.eq(advance),
+            vector.valid.eq(token.valid), vector.first.eq(token.first),
+            vector.last.eq(token.last),
+        ]
+
+        # What a tile ends follows it through the array:
+        ending = Signal(data.StructLayout({"done": 1, "tile": TileEnds}))
+        is_array = layer.mode == Mode.ARRAY
+        m.d.comb += [ending.done.eq(token.valid & token.last & is_array),
+                     ending.tile.eq(token.tile)]
+        for stage in range(SystolicArray.latency(config)):
+            following = Signal(ending.shape(), name=f"ending{stage}")
+            with m.If(advance):
+                m.d.sync += following.eq(ending)
+            ending = following
+        m.d.comb += [
+            collector.array_done.eq(advance & ending.done),
+            collector.vector_done.eq(advance & token.valid & token.last & ~is_array),
+            collector.tile.eq(Mux(is_array, ending.tile, token.tile)),
+            collector.array.eq(array.o), collector.vector.eq(vector.o),
+            array.shift.eq(collector.shift), vector.shift.eq(collector.shift),
+        ]
+        connect(m, collector.o, requant.i)
+
+        # Tiles whose results are on their way; each has its place in the queue reserved:
+        tiles, most = Signal(range(config.results + 1)), config.results // config.tile_results
+        leaving = collector.o.valid & collector.o.ready & collector.o.p.ends.tile \
+            & (layer.mode != Mode.LOAD)
+        m.d.comb += fetcher.room.eq(tiles != most)
+        m.d.sync += tiles.eq(tiles + fetcher.room_taken - leaving)
+
+        # Input, and where the bytes go:
+        connect(m, flipped(self.i), fetcher.i)
+        connect(m, fetcher.load, collector.load)
+        m.d.comb += [
+            self.o.payload.eq(requant.o.p.byte), self.o.valid.eq(requant.o.valid & layer.to_stream),
+            store.i.payload.eq(requant.o.payload),
+            store.i.valid.eq(requant.o.valid & ~layer.to_stream),
+            requant.o.ready.eq(self.o.ready | ~layer.to_stream),
+        ]
+
+        # A layer ends with its last byte:
+        running = Signal()
+        m.d.comb += [
+            self.layer_done.eq(requant.o.valid & requant.o.ready & requant.o.p.ends.layer),
+            tape.idle.eq(~running),
+        ]
+        with m.If(tape.start):
+            m.d.sync += running.eq(1)
+        with m.Elif(self.layer_done):
+            m.d.sync += running.eq(0)
+        return m

@@ -1,0 +1,188 @@
+"""The fetcher: walks a layer's loops and reads the scratchpad, the weights beside it."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import Mode
+from .loops import Loop, address_chain
+from .results import Ends, TileEnds
+from .weights import WeightRead
+
+
+class Token(data.Struct):
+    """A read that the scratchpad is carrying out, and what becomes of it."""
+
+    valid: 1
+    first: 1       # of its tile
+    last:  1
+    tile:  TileEnds
+
+
+class Fetcher(wiring.Component):
+    """Reads the taps of every tile of a layer, one word a cycle.
+
+    ``start`` begins the layer that ``layer`` describes. Each cycle with ``go`` issues a read, or
+    a bubble where a tile may not start its next slot: its weights are not there yet
+    (``written``), there is no room for its results (``room``), or the tile before it needs time
+    to shift out. A cycle without ``go`` issues nothing. A slot is one read for each column of the
+    array, or one in all for the vector unit.
+
+    ``addr`` is the byte address. Two cycles later the word is there, and with it ``token``,
+    ``column``, ``outside`` (the lanes that lie outside of the image) and the request for the
+    weights; ``advance`` tells whether that cycle brought anything (a bubble does).
+    ``room_taken`` is the start of a tile's last slot. In mode LOAD, tiles are counted by the
+    bytes that ``i`` brings, and go to ``load``.
+    """
+
+    def __init__(self, config, layer):
+        self.config = config
+        super().__init__({
+            "layer": In(layer),
+            "start": In(1),
+            "busy":  Out(1),
+
+            "go":         In(1),
+            "room":       In(1),
+            "room_taken": Out(1),
+            "written":    In(range(2 * config.weight_words)),
+            "addr":       Out(config.addr_width),
+
+            "advance":  Out(1),
+            "token":    Out(Token),
+            "column":   Out(range(config.columns)),
+            "outside":  Out(config.word_bytes),
+            "weights":  Out(WeightRead),
+            "w_addr":   Out(range(config.weight_words)),
+
+            "i":    In(stream.Signature(signed(8))),
+            "load": Out(stream.Signature(data.StructLayout({"byte": signed(8), "ends": Ends}))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer = self.config, self.layer
+        is_load  = layer.mode == Mode.LOAD
+        is_array = layer.mode == Mode.ARRAY
+
+        # The loops, inner to outer. `step` of a loop is the end of a turn of it: the next loop
+        # steps when this one steps in its last turn.
+        issue = Signal()
+        loops = {}
+        step, whole = issue, Const(1)
+        column_count = Mux(is_array, config.columns - 1, 0)
+        for name, count in (("column", column_count), ("chunk", layer.chunks), ("kx", layer.kx),
+                            ("ky", layer.ky), ("tile", layer.tiles), ("row", layer.rows),
+                            ("group", layer.groups)):
+            m.submodules[f"{name}_loop"] = loop = loops[name] = Loop(Value.cast(count).shape())
+            m.d.comb += [loop.count.eq(count), loop.start.eq(self.start), loop.step.eq(step)]
+            ends = Signal(name=f"{name}_ends")
+            m.d.comb += ends.eq(step & loop.last)
+            step = ends
+        stepped = {name: loop.step for name, loop in loops.items()}
+        last    = {name: loop.last for name, loop in loops.items()}
+        with m.If(self.start):
+            m.d.sync += self.busy.eq(1)
+        with m.Elif(step):
+            m.d.sync += self.busy.eq(0)
+
+        # Where the read lies: an input row's address and height, and the offset in that row.
+        def chain(name, start, **strides):
+            return address_chain(m, name, start=self.start, base=start, levels=[
+                (stepped[loop], strides.get(loop))
+                for loop in ("group", "row", "tile", "ky", "kx", "chunk", "column")])
+        x = chain("x", layer.x_start, group=layer.group_stride, tile=layer.tile_stride,
+                  kx=layer.kx_stride, chunk=C(config.word_bytes),
+                  column=layer.column_stride if config.columns > 1 else None)
+        row_addr = chain("row_addr", layer.base, row=layer.row_stride, ky=layer.ky_stride)
+        y = chain("y", layer.y_start, row=layer.y_row_step, ky=layer.y_ky_step)
+        m.d.comb += self.addr.eq(row_addr + x)
+
+        # Weights: each tile plays its group's again; the group's last tile lets them go.
+        reading    = Signal.like(self.written)
+        tile_start = Signal.like(self.written)
+        tile_ends  = stepped["tile"]
+        last_tile  = last["tile"] & last["row"]
+        slot_ends  = stepped["chunk"]
+        release    = last_tile & (~layer.repeat_weights
+                                  | (last["chunk"] & last["kx"] & last["ky"]))
+        with m.If(issue & is_array):
+            m.d.sync += reading.eq(reading + 1)
+            with m.If(tile_ends & last_tile):
+                m.d.sync += tile_start.eq(reading + 1)
+            with m.Elif(tile_ends | (slot_ends & layer.repeat_weights)):
+                m.d.sync += reading.eq(tile_start)
+
+        # When a slot may start:
+        in_slot, spacing = Signal(), Signal(range(max(config.tile_spacing, config.word_bytes)))
+        last_slot = last["chunk"] & last["kx"] & last["ky"]
+        arrived   = Signal.like(self.written)
+        m.d.comb += arrived.eq(self.written - reading)
+        allowed = (~is_array | (arrived >= config.columns)) \
+            & (~last_slot | (self.room & (spacing == 0)))
+        m.d.comb += [
+            issue.eq(self.busy & Mux(is_load, self.load.valid & self.load.ready,
+                                     self.go & (in_slot | allowed))),
+            self.room_taken.eq(issue & ~in_slot & last_slot & ~is_load),
+        ]
+        with m.If(issue):
+            m.d.sync += in_slot.eq(~last["column"])
+        with m.If(self.room_taken):
+            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing, config.word_bytes) - 1)
+        with m.Elif(self.go & (spacing != 0)):
+            m.d.sync += spacing.eq(spacing - 1)
+
+        # Bytes outside of the image, told by where they lie in their row:
+        y_outside = y.as_unsigned() >= layer.height + 1
+        remaining = Signal.like(x)
+        outside   = Signal(config.word_bytes)
+        m.d.comb += remaining.eq(layer.row_bytes - x)
+        for lane in range(config.word_bytes):
+            m.d.comb += outside[lane].eq(y_outside | (x < -lane) | (remaining <= lane))
+
+        # What the tile, and the read, is the last of:
+        token = Signal(Token)
+        first = Signal()
+        with m.If(self.start):
+            m.d.sync += first.eq(1)
+        with m.Elif(issue):
+            m.d.sync += first.eq(tile_ends)
+        m.d.comb += [
+            token.valid.eq(issue & ~is_load),
+            token.first.eq(first),
+            token.last.eq(tile_ends),
+            token.tile.row.eq(last["tile"]),
+            token.tile.group.eq(last_tile),
+            token.tile.layer.eq(last_tile & last["group"]),
+            token.tile.last_group.eq(last["group"]),
+        ]
+        weights = Signal(WeightRead)
+        m.d.comb += [
+            weights.beat.valid.eq(issue & is_array),
+            weights.beat.last.eq(tile_ends),
+            weights.release.eq(release),
+        ]
+
+        # All that accompanies the read through the scratchpad:
+        column = Signal.like(self.column)
+        with m.If(issue):
+            m.d.sync += column.eq(Mux(last["column"], 0, column + 1))
+        going = Signal()
+        m.d.sync += [going.eq(self.go), self.advance.eq(going)]
+        for value, o in ((token, self.token), (column, self.column), (outside, self.outside),
+                         (weights, self.weights), (reading, self.w_addr)):
+            between = Signal.like(value)
+            m.d.sync += [between.eq(value), o.eq(between)]
+
+        # The input stream, in mode LOAD:
+        m.d.comb += [
+            self.load.valid.eq(self.i.valid & self.busy & is_load),
+            self.i.ready.eq(self.load.ready & self.busy & is_load),
+            self.load.p.byte.eq(self.i.payload),
+            self.load.p.ends.pixel.eq(last["ky"]),
+            self.load.p.ends.tile.eq(last["ky"]),
+            self.load.p.ends.row.eq(last["ky"] & last["tile"]),
+            self.load.p.ends.group.eq(last["ky"] & last_tile),
+            self.load.p.ends.layer.eq(last["ky"] & last_tile & last["group"]),
+        ]
+        return m

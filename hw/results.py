@@ -1,0 +1,115 @@
+"""Results on their way to the requantizer: shifted out of where they were made, into a queue."""
+
+from amaranth import *
+from amaranth.lib import data, fifo, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+from .config import Mode
+
+
+class Ends(data.Struct):
+    """What a value is the last of. Each holds only where those before it do."""
+
+    pixel: 1       # the channels of a pixel that this group computes
+    tile:  1
+    row:   1
+    group: 1
+    layer: 1
+
+
+def result_layout(config):
+    """A value for the requantizer and what it ends."""
+    return data.StructLayout({"value": signed(config.acc_width), "ends": Ends})
+
+
+class TileEnds(data.Struct):
+    """What a tile is the last of: `last_group` says of which group it is."""
+
+    row:        1
+    group:      1
+    layer:      1
+    last_group: 1
+
+
+class Collector(wiring.Component):
+    """Shifts finished tiles out, drops what lies outside of the image, and queues the rest.
+
+    ``array_done`` and ``vector_done`` come with the last result of a tile, ``tile`` with either;
+    from the next cycle on, ``shift`` brings a result a cycle, which the makers of results must
+    leave alone until then. Whoever starts a tile sees to it that the queue will have room. In
+    mode LOAD the input stream goes straight into the queue, a byte for each ``load``.
+    """
+
+    def __init__(self, config, layer):
+        self.config = config
+        super().__init__({
+            "layer":       In(layer),
+            "array_done":  In(1),
+            "vector_done": In(1),
+            "tile":        In(TileEnds),
+            "array":       In(signed(config.acc_width)),
+            "vector":      In(signed(16)),
+            "shift":       Out(1),
+            "load":        In(stream.Signature(data.StructLayout({"byte": signed(8),
+                                                                  "ends": Ends}))),
+            "o":           Out(stream.Signature(result_layout(config))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, layer = self.config, self.layer
+        is_array = layer.mode == Mode.ARRAY
+        m.submodules.queue = queue = fifo.SyncFIFOBuffered(
+            width=result_layout(config).size, depth=config.results + 1)     # one of them in its output
+
+        # Walk the tile: rows of the array are channels, its columns pixels.
+        busy   = Signal()
+        tile   = Signal(TileEnds)
+        row    = Signal(range(max(config.rows, config.word_bytes)))
+        column = Signal(range(config.columns))
+        last_row    = Mux(is_array, config.rows - 1, config.word_bytes - 1)
+        last_column = Mux(is_array, config.columns - 1, 0)
+        with m.If(busy):
+            m.d.sync += row.eq(row + 1)
+            with m.If(row == last_row):
+                m.d.sync += [row.eq(0), column.eq(column + 1)]
+                with m.If(column == last_column):
+                    m.d.sync += [column.eq(0), busy.eq(0)]
+        with m.If(self.array_done | self.vector_done):
+            m.d.sync += [busy.eq(1), tile.eq(self.tile)]
+        m.d.comb += self.shift.eq(busy)
+
+        # Keep what lies inside:
+        channels = Signal.like(layer.channels)
+        columns  = Signal(max(1, ceil_log2(config.columns)))
+        m.d.comb += [
+            channels.eq(Mux(tile.last_group, layer.last_channels, layer.channels)),
+            columns.eq(Mux(tile.row & is_array, layer.last_columns, last_column)),
+        ]
+        kept = Signal(result_layout(config))
+        pixel_end = row == channels
+        tile_end  = pixel_end & (column == columns)
+        m.d.comb += [
+            kept.value.eq(Mux(is_array, self.array, self.vector)),
+            kept.ends.pixel.eq(pixel_end),
+            kept.ends.tile.eq(tile_end),
+            kept.ends.row.eq(tile_end & tile.row),
+            kept.ends.group.eq(tile_end & tile.group),
+            kept.ends.layer.eq(tile_end & tile.layer),
+        ]
+
+        # Queue it, or a byte of the input stream:
+        loaded = Signal(result_layout(config))
+        m.d.comb += [
+            loaded.value.eq(self.load.p.byte),
+            loaded.ends.eq(self.load.p.ends),
+            self.load.ready.eq(queue.w_rdy),
+            queue.w_data.eq(Mux(layer.mode == Mode.LOAD, loaded, kept)),
+            queue.w_en.eq(Mux(layer.mode == Mode.LOAD, self.load.valid,
+                              busy & (row <= channels) & (column <= columns))),
+            self.o.payload.eq(queue.r_data),
+            self.o.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.o.ready),
+        ]
+        return m

@@ -1,0 +1,50 @@
+"""The store: bytes on their way back into the scratchpad, gathered into words."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from .loops import address_chain
+from .requantize import byte_layout
+
+
+class Store(wiring.Component):
+    """Takes a byte a cycle to where the layer wants it.
+
+    A pixel's bytes lie side by side from the pixel's address on, pixels, rows and groups a stride
+    apart each. ``write`` asks for the scratchpad in this very cycle, with ``addr``; mask and data
+    follow a cycle later. That happens when a row of the banks is full, or a pixel ends.
+    """
+
+    def __init__(self, config, layer):
+        self.config = config
+        super().__init__({
+            "layer":  In(layer),
+            "start":  In(1),
+            "i":      In(stream.Signature(byte_layout(), always_ready=True)),
+            "addr":   Out(config.addr_width),
+            "write":  Out(1),
+            "w_mask": Out(config.banks),
+            "w_data": Out(data.ArrayLayout(8, config.banks)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        layer, ends, taken = self.layer, self.i.p.ends, self.i.valid
+        m.d.comb += self.addr.eq(address_chain(
+            m, "addr", start=self.start, base=layer.out_base, levels=[
+                (taken & ends.group, layer.out_group), (taken & ends.row, layer.out_row),
+                (taken & ends.pixel, layer.out_pixel), (taken, C(1))]))
+
+        # A byte goes to its bank's place, with its bit in the mask:
+        bank = self.addr[:exact_log2(self.config.banks)]
+        m.d.comb += self.write.eq(taken & (ends.pixel | bank.all()))
+        written, mask = Signal(), Signal.like(self.w_mask)
+        m.d.sync += written.eq(self.write)
+        m.d.comb += mask.eq(Mux(written, 0, self.w_mask))
+        m.d.sync += self.w_mask.eq(mask)
+        for index in range(self.config.banks):
+            with m.If(taken & (bank == index)):
+                m.d.sync += [self.w_mask[index].eq(1), self.w_data[index].eq(self.i.p.byte)]
+        return m

@@ -1,0 +1,47 @@
+"""The vector unit: maxima, copies and pairs of scratchpad words, no weights."""
+
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+
+class Vector(wiring.Component):
+    """The largest of the words of a tile, byte by byte; or the first word beside the last.
+
+    ``word`` counts with ``en`` and ``valid``; `first` and `last` mark a tile's ends. From the
+    cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum in the low
+    byte, sign-extended; with ``pair`` the first word's byte below the last word's.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        super().__init__({
+            "pair":  In(1),
+            "en":    In(1),
+            "valid": In(1),
+            "first": In(1),
+            "last":  In(1),
+            "word":  In(data.ArrayLayout(signed(8), config.word_bytes)),
+            "shift": In(1),
+            "o":     Out(signed(16)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        lanes = self.config.word_bytes
+        low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
+                     for name in ("low", "high"))
+        capture = self.en & self.valid & self.last
+        for lane in range(lanes):
+            best, kept = Signal(signed(8)), Signal(signed(8))
+            new = self.word[lane]
+            m.d.comb += best.eq(Mux(~self.first & (self.pair | (kept > new)), kept, new))
+            with m.If(self.en & self.valid):
+                m.d.sync += kept.eq(best)
+            with m.If(capture):
+                m.d.sync += [low[lane].eq(best), high[lane].eq(new)]
+            with m.Elif(self.shift):
+                if lane + 1 < lanes:
+                    m.d.sync += [low[lane].eq(low[lane + 1]), high[lane].eq(high[lane + 1])]
+        m.d.comb += self.o.eq(Mux(self.pair, Cat(low[0], high[0]).as_signed(), low[0]))
+        return m

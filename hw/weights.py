@@ -1,0 +1,82 @@
+"""The weight rings: what the tape brings ahead, and what every pixel of a layer plays again."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from .array import Beat
+
+
+class WeightRead(data.Struct):
+    """A row's turn to read a word."""
+
+    beat:    Beat
+    release: 1     # nobody will read the word again
+
+
+class WeightRings(wiring.Component):
+    """A ring of ``weight_words`` words for each row of the array, all filled and read alike.
+
+    ``i`` takes the tape's beats: ``tape_rows`` rows of one word, then the next rows. ``level`` is
+    how many words have come in since reset and have not been let go of.
+
+    ``read`` and ``r_addr`` ask for a word of row 0; row ``r`` reads it ``r`` cycles of ``en``
+    later, and gives it a cycle after, as the array wants it. ``written`` counts the words that
+    came in, modulo twice the ring.
+    """
+
+    def __init__(self, config):
+        self.config = config
+        word = data.ArrayLayout(signed(8), config.lanes)
+        super().__init__({
+            "i":       In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
+            "written": Out(range(2 * config.weight_words)),
+
+            "en":     In(1),
+            "read":   In(WeightRead),
+            "r_addr": In(range(config.weight_words)),
+            "w":      Out(word).array(config.rows),
+            "beat":   Out(Beat).array(config.rows),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self.config
+        beats = config.rows // config.tape_rows
+
+        # Fill: the oldest word still wanted must not be overwritten. `released` counts as
+        # `written` does, so their difference is the fill level.
+        released = Signal.like(self.written)
+        level    = Signal.like(self.written)
+        part     = Signal(range(beats))
+        m.d.comb += [level.eq(self.written - released), self.i.ready.eq(~level[-1])]
+        taken = self.i.valid & self.i.ready
+        with m.If(taken):
+            m.d.sync += part.eq(part + 1)
+            with m.If(part == beats - 1):
+                m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
+
+        # Read, a row a cycle later than the one above it:
+        read, addr = self.read, self.r_addr
+        for row in range(config.rows):
+            m.submodules[f"ring{row}"] = ring = Memory(
+                shape=8 * config.lanes, depth=config.weight_words, init=[])
+            w, r = ring.write_port(), ring.read_port()
+            first = row % config.tape_rows * config.lanes
+            m.d.comb += [
+                w.en.eq(taken & (part == row // config.tape_rows)),
+                w.addr.eq(self.written), w.data.eq(Cat(self.i.payload[first + lane]
+                                                       for lane in range(config.lanes))),
+                r.en.eq(self.en), r.addr.eq(addr), self.w[row].eq(r.data),
+            ]
+            next_read, next_addr = Signal(WeightRead), Signal.like(self.r_addr)
+            with m.If(self.en):
+                m.d.sync += [next_read.eq(read), next_addr.eq(addr)]
+            m.d.comb += self.beat[row].eq(next_read.beat)
+            read, addr = next_read, next_addr
+
+        # The last row has read the word once its request has come out behind it:
+        with m.If(self.en & read.beat.valid & read.release):
+            m.d.sync += released.eq(released + 1)
+        return m
