@@ -41,7 +41,7 @@ def sentences(rule: Rule) -> tuple[str, str]:
         " ".join(paragraph.split()).rstrip(".")
         for paragraph in (inspect.getdoc(rule) or "").split("\n\n")
     )
-    if text[1:2].islower():                      # not "MEAN must be ..."
+    if not text[1:2].isupper():                  # not "MEAN must be ..."
         text = text[0].lower() + text[1:]
     return text, remedy[0].lower() + remedy[1:]
 

@@ -1,0 +1,309 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compiler.errors import ModelError
+from compiler.ir import Graph, Operator, Quantization, Tensor
+from compiler.reader import read_model
+from compiler.rules import SUPPORTED, check, findings, supported_operator
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+CONFORMANCE = sorted((SHARED / "conformance" / "models").glob("*.tflite"))
+MODELS = sorted((SHARED / "models").rglob("*.tflite"))
+
+
+def int8(name, shape, scale=0.5, zero_point=0, data=None):
+    return Tensor(name, shape, "int8", Quantization((scale,), (zero_point,)), data)
+
+
+def constant(name, values):
+    return Tensor(name, np.shape(values), "int32", None, np.array(values, np.int32))
+
+
+CONV = {"padding": "SAME", "stride_h": 1, "stride_w": 1, "dilation_h_factor": 1,
+        "dilation_w_factor": 1, "fused_activation_function": "RELU"}
+POOL = {"padding": "VALID", "stride_h": 2, "stride_w": 2, "filter_height": 2, "filter_width": 2,
+        "fused_activation_function": "NONE"}
+
+# For each kind of operator one that is right: options, inputs, output.
+RIGHT = {
+    "CONV_2D": (CONV, [int8("x", (1, 4, 4, 2)),
+                       int8("w", (3, 3, 3, 2), data=np.ones((3, 3, 3, 2), np.int8)),
+                       constant("b", [1, 2, 3])], int8("y", (1, 4, 4, 3))),
+    "DEPTHWISE_CONV_2D": (CONV, [int8("x", (1, 4, 4, 2)),
+                                 int8("w", (1, 3, 3, 4), data=np.ones((1, 3, 3, 4), np.int8)),
+                                 constant("b", [1, 2, 3, 4])], int8("y", (1, 4, 4, 4))),
+    "FULLY_CONNECTED": ({"fused_activation_function": "NONE", "weights_format": "DEFAULT",
+                         "keep_num_dims": False},
+                        [int8("x", (1, 2, 3)), int8("w", (4, 6), data=np.ones((4, 6), np.int8)),
+                         constant("b", [1, 2, 3, 4])], int8("y", (1, 4))),
+    "MAX_POOL_2D": (POOL, [int8("x", (1, 4, 4, 2))], int8("y", (1, 2, 2, 2))),
+    "AVERAGE_POOL_2D": (POOL, [int8("x", (1, 4, 4, 2))], int8("y", (1, 2, 2, 2))),
+    "ADD": ({"fused_activation_function": "NONE"},
+            [int8("x", (1, 4, 4, 2)), int8("z", (1, 1, 1, 2))], int8("y", (1, 4, 4, 2))),
+    "MEAN": ({"keep_dims": False}, [int8("x", (1, 4, 4, 2)), constant("axes", [1, 2])],
+             int8("y", (1, 2))),
+    "RESHAPE": ({"new_shape": ()}, [int8("x", (1, 4, 4, 2))], int8("y", (1, 32))),
+    "SQUEEZE": ({"squeeze_dims": ()}, [int8("x", (1, 1, 4))], int8("y", (1, 4))),
+    "EXPAND_DIMS": ({}, [int8("x", (1, 4)), constant("axis", 1)], int8("y", (1, 1, 4))),
+    "PAD": ({}, [int8("x", (1, 4)), constant("p", [[0, 0], [1, 2]])], int8("y", (1, 7))),
+    "RELU": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "RELU6": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "RELU_N1_TO_1": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "SOFTMAX": ({"beta": 1.0}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
+    "QUANTIZE": ({}, [Tensor("x", (1, 4), "float32")], int8("y", (1, 4))),
+    "DEQUANTIZE": ({}, [int8("x", (1, 4))], Tensor("y", (1, 4), "float32")),
+}
+
+
+def graph_of(kind, options=None, **changes):
+    """The right graph of ``kind``; ``changes`` maps a tensor's name to fields to replace."""
+    right, inputs, output = RIGHT[kind]
+    tensors = [replace(t, **changes.get(t.name, {})) for t in (*inputs, output)]
+    last = len(tensors) - 1
+    op = Operator(0, kind, tuple(range(last)), (last,), {**right, **(options or {})})
+    computed = tuple(i for i in range(last) if tensors[i].data is None)
+    return Graph("m", tuple(tensors), (op,), computed or (0,), (last,))
+
+
+def text(graph):
+    return [str(finding) for finding in findings(graph)]
+
+
+@pytest.mark.parametrize("kind", RIGHT)
+def test_right_operators_have_no_findings(kind):
+    assert text(graph_of(kind)) == []
+    check(graph_of(kind))
+
+
+def test_every_supported_operator_is_tried_and_named():
+    assert tuple(sorted(RIGHT)) == SUPPORTED
+    listed = ", ".join(SUPPORTED[:-1]) + " and " + SUPPORTED[-1]
+    assert listed in " ".join(supported_operator.__doc__.split())
+
+
+def per_channel(count, dimension=0):
+    return {"quantization": Quantization((0.5,) * count, (0,) * count, dimension)}
+
+
+DAMAGED = "; convert the model again, its file is damaged"
+FIXED = "; convert the model with fixed shapes"
+SCALES = ("8-bit tensors must have scales above 0 and zero points that fit their type, one of each "
+          "except for weights along their output channels; found {}; "
+          "quantize the model again with a converter that writes scales")
+INTEGER = ("activations must be int8 or uint8, but for the float32 side of QUANTIZE and "
+           "DEQUANTIZE; found {}; quantize the whole model with 8-bit activations "
+           "(supported_ops TFLITE_BUILTINS_INT8)")
+QUANTIZED = ("the model must be quantized; found a float model, with float32 weights and "
+             "activations; quantize it to int8 first: python -m compiler quantize FLOAT.tflite "
+             "--calibration X.npy --out INT8.tflite")
+SHAPE = "the output's shape must be the one that the inputs and options give; found "
+FLOAT = {"dtype": "float32", "quantization": None}
+
+WRONG = [
+    # What no TFLite model may have
+    (graph_of("RELU", y={"shape": (1, 5)}),
+     "operator 0 RELU, tensor 'y': " + SHAPE + "[1, 5] instead of [1, 4]" + FIXED),
+    (graph_of("CONV_2D", y={"shape": (1, 4, 3, 3)}),
+     "operator 0 CONV_2D, tensor 'y': " + SHAPE + "[1, 4, 3, 3] instead of [1, 4, 4, 3]" + FIXED),
+    (graph_of("CONV_2D", x={"shape": (1, 4, 4, 3)}),
+     "operator 0 CONV_2D: " + SHAPE + "weights [3, 3, 3, 2] for 3 input channels" + FIXED),
+    (graph_of("CONV_2D", {"padding": "VALID", "dilation_h_factor": 3}),
+     "operator 0 CONV_2D: " + SHAPE + "a window of [3, 3] on an image of [4, 4]" + FIXED),
+    (graph_of("CONV_2D", b={"shape": (2,), "data": np.zeros(2, np.int32)}),
+     "operator 0 CONV_2D: " + SHAPE + "a bias of [2] for 3 output channels" + FIXED),
+    (graph_of("DEPTHWISE_CONV_2D", x={"shape": (1, 4, 4, 3)}),
+     "operator 0 DEPTHWISE_CONV_2D: " + SHAPE + "weights [1, 3, 3, 4] for 3 input channels"
+     + FIXED),
+    (graph_of("FULLY_CONNECTED", x={"shape": (1, 5)}),
+     "operator 0 FULLY_CONNECTED: " + SHAPE + "an input of [1, 5] for weights [4, 6]" + FIXED),
+    (graph_of("FULLY_CONNECTED", y={"shape": (4, 1)}),
+     "operator 0 FULLY_CONNECTED, tensor 'y': " + SHAPE + "[4, 1] instead of [1, 4]" + FIXED),
+    (graph_of("ADD", z={"shape": (1, 1, 1, 3)}),
+     "operator 0 ADD: " + SHAPE + "inputs of [1, 4, 4, 2] and [1, 1, 1, 3]" + FIXED),
+    (graph_of("RESHAPE", y={"shape": (1, 31)}),
+     "operator 0 RESHAPE: " + SHAPE + "32 values in and 31 out" + FIXED),
+    (graph_of("PAD", p={"data": np.array([[0, 0], [-1, 2]], np.int32)}),
+     "operator 0 PAD: " + SHAPE + "paddings of [[0, 0], [-1, 2]]" + FIXED),
+    (graph_of("PAD", p={"shape": (2,), "data": np.zeros(2, np.int32)}),
+     "operator 0 PAD: " + SHAPE + "paddings of shape [2] for an input of [1, 4]" + FIXED),
+    (graph_of("MEAN", axes={"data": np.array([1, 4], np.int32)}),
+     "operator 0 MEAN: " + SHAPE + "axes [1, 4] of an input of [1, 4, 4, 2]" + FIXED),
+    (graph_of("MAX_POOL_2D", {"stride_h": 0}),
+     "operator 0 MAX_POOL_2D: strides, dilations and windows must be at least 1; found stride_h 0"
+     + DAMAGED),
+    (graph_of("MAX_POOL_2D", x={"shape": (4, 4, 2)}),
+     "operator 0 MAX_POOL_2D, tensor 'x': every dimension of an activation must be at least 1, and "
+     "images must have four; found the shape [4, 4, 2]" + FIXED),
+    (graph_of("RELU", x={"shape": (1, 0)}),
+     "operator 0 RELU, tensor 'x': every dimension of an activation must be at least 1, and "
+     "images must have four; found the shape [1, 0]" + FIXED),
+    (graph_of("RELU", y={"dtype": "uint8"}),
+     "operator 0 RELU, tensor 'y': tensors of one operator must have types that belong together; "
+     "found uint8 out of int8" + DAMAGED),
+    (graph_of("CONV_2D", w={"dtype": "uint8"}),
+     "operator 0 CONV_2D, tensor 'w': tensors of one operator must have types that belong "
+     "together; found uint8 weights for int8 activations" + DAMAGED),
+    (graph_of("CONV_2D", b={"dtype": "int64"}),
+     "operator 0 CONV_2D, tensor 'b': tensors of one operator must have types that belong "
+     "together; found a bias of type int64" + DAMAGED),
+    (graph_of("ADD", z={"dtype": "uint8"}),
+     "operator 0 ADD, tensor 'z': tensors of one operator must have types that belong together; "
+     "found uint8 beside int8" + DAMAGED),
+    (graph_of("MEAN", axes={"dtype": "float32"}),
+     "operator 0 MEAN, tensor 'axes': tensors of one operator must have types that belong "
+     "together; found float32 where indices belong" + DAMAGED),
+    (graph_of("RELU", y={"quantization": None}),
+     "operator 0 RELU, tensor 'y': " + SCALES.format("no scale")),
+    (graph_of("RELU", y={"quantization": Quantization((0.0,), (0,))}),
+     "operator 0 RELU, tensor 'y': " + SCALES.format("the scale 0")),
+    (graph_of("RELU", y={"quantization": Quantization((0.5,), (128,))}),
+     "operator 0 RELU, tensor 'y': " + SCALES.format("zero points from 128 to 128")),
+    (graph_of("RELU", y=per_channel(4, 1)),
+     "operator 0 RELU, tensor 'y': " + SCALES.format("4 scales")),
+    (graph_of("CONV_2D", w=per_channel(2, 3)),
+     "operator 0 CONV_2D, tensor 'w': " + SCALES.format("scales along dimension 3")),
+    # What this engine does not support
+    (graph_of("RELU", x=FLOAT, y=FLOAT), QUANTIZED),
+    (graph_of("CONV_2D", x=FLOAT, y=FLOAT, b={"dtype": "float32"}),
+     "activations must be quantized, not the weights alone; found int8 weights with float32 "
+     "activations (dynamic range quantization); convert the float model again with a "
+     "representative dataset, or quantize it with python -m compiler quantize FLOAT.tflite "
+     "--calibration X.npy --out INT8.tflite"),
+    (graph_of("RELU", x={"dtype": "int16"}, y={"dtype": "int16"}),
+     INTEGER.format("int16 activations")),
+    (graph_of("QUANTIZE", x={"dtype": "int32"}),
+     "operator 0 QUANTIZE, tensor 'x': " + INTEGER.format("int32")),
+    (graph_of("CONV_2D", w={"data": None}),
+     "operator 0 CONV_2D, tensor 'w': weights, biases, axes and paddings must be constant; found a "
+     "tensor computed at run time; export the model with its variables frozen and its shapes "
+     "fixed"),
+    (graph_of("RELU", x={"data": np.zeros((1, 4), np.int8)}),
+     "operator 0 RELU, tensor 'x': the first input must be computed, not constant; found a "
+     "constant; fold constants before the conversion"),
+    (graph_of("CONV_2D", w={"quantization": Quantization((0.5,), (3,))}),
+     "operator 0 CONV_2D, tensor 'w': the zero point of int8 weights must be 0; found 3; quantize "
+     "the weights symmetrically, as TFLite's specification demands"),
+    (graph_of("FULLY_CONNECTED", {"weights_format": "SHUFFLED4x16INT8"}),
+     "operator 0 FULLY_CONNECTED, tensor 'w': the weights of FULLY_CONNECTED must be in the "
+     "default format; found SHUFFLED4x16INT8; convert the model without shuffled weights"),
+    (graph_of("CONV_2D", b={"data": np.array([0, 2**31 - 1, 0], np.int32)}),
+     "operator 0 CONV_2D, tensor 'w': the sum of products and bias must fit 32 bits for every "
+     "input; found up to 2147485951 in channel 1; train with smaller biases, or split the layer"),
+    (graph_of("RELU", y={"quantization": Quantization((1e-6,), (0,))}),
+     "operator 0 RELU, tensor 'y': the multiplier, input scale times weight scale over output "
+     "scale, must be below 2**16; found 500000; calibrate the model again, a scale is wrong"),
+    (graph_of("ADD", y={"quantization": Quantization((1e-7,), (0,))}),
+     "operator 0 ADD, tensor 'y': the output scale of ADD must be above twice the larger input "
+     "scale over 2**20; found the scale 1e-07; calibrate the model again, a scale is wrong"),
+    (graph_of("ADD", {"fused_activation_function": "TANH"}),
+     "operator 0 ADD: a fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1; found TANH; "
+     "put the activation behind the operator as one of its own"),
+    (graph_of("AVERAGE_POOL_2D", y={"quantization": Quantization((0.25,), (3,))}),
+     "operator 0 AVERAGE_POOL_2D, tensor 'y': input and output must have one scale and zero point; "
+     "found 0.5 and 0 in, 0.25 and 3 out; quantize the model again with a converter that keeps "
+     "them equal, as TFLite demands"),
+    (graph_of("SOFTMAX", y={"quantization": Quantization((0.5,), (0,))}),
+     "operator 0 SOFTMAX, tensor 'y': the output of SOFTMAX must have the scale 1/256 and the "
+     "smallest zero point, and its beta must be above 0; found 0.5 and 0; quantize the model "
+     "again, TFLite's specification fixes both"),
+    (graph_of("SOFTMAX", {"beta": float("nan")}),
+     "operator 0 SOFTMAX: the output of SOFTMAX must have the scale 1/256 and the "
+     "smallest zero point, and its beta must be above 0; found beta nan; quantize the model "
+     "again, TFLite's specification fixes both"),
+    (graph_of("MEAN", axes={"shape": (1,), "data": np.array([1], np.int32)},
+              y={"shape": (1, 4, 2)}),
+     "operator 0 MEAN, tensor 'axes': MEAN must be over height and width, the axes 1 and 2 of "
+     "four; found axes [1] of 4; replace it by AVERAGE_POOL_2D, or transpose the tensor before it"),
+]
+
+
+@pytest.mark.parametrize("graph, message", WRONG)
+def test_wrong_operators(graph, message):
+    assert text(graph) == [message]
+    with pytest.raises(ModelError) as caught:
+        check(graph)
+    assert str(caught.value) == f"m cannot run: {message}"
+
+
+def test_the_number_of_inputs():
+    graph = graph_of("RELU")
+    graph = replace(graph, operators=(replace(graph.operators[0], inputs=(0, 0)),))
+    assert text(graph) == [
+        "operator 0 RELU: an operator must have the inputs and the one output that its kind "
+        "demands; found inputs [0, 0] and outputs [1]" + DAMAGED]
+
+
+def test_float_inside_of_a_model():
+    tensors = (int8("x", (1, 4)), Tensor("f", (1, 4), "float32"), int8("y", (1, 4)),
+               int8("z", (1, 4)))
+    operators = (Operator(0, "DEQUANTIZE", (0,), (1,)), Operator(1, "QUANTIZE", (1,), (2,)),
+                 Operator(2, "RELU", (2,), (3,)))
+    rule = ("QUANTIZE of float32 must read a model input, and DEQUANTIZE must write a model "
+            "output; found a tensor inside of the model; quantize the part between them as well")
+    assert text(Graph("m", tensors, operators, (0,), (3,))) == [
+        f"operator 0 DEQUANTIZE, tensor 'f': {rule}", f"operator 1 QUANTIZE, tensor 'f': {rule}"]
+
+
+UNSUPPORTED = ("the operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, "
+               "CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, MAX_POOL_2D, "
+               "MEAN, PAD, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX and SQUEEZE; "
+               "found {}; replace it by these, or cut the model before it")
+
+
+CUSTOM = "the custom operator 'Post'"
+
+
+def test_all_findings_are_named_at_once():
+    tensors = tuple(int8(f"t{k}", (1, 4)) for k in range(4))
+    operators = (Operator(0, "ELU", (0,), (1,)), Operator(1, "RELU", (1, 1), (2,)),
+                 Operator(2, "CUSTOM", (2,), (3,), {"custom_code": "Post"}))
+    graph = Graph("m", tensors, operators, (0,), (3,))
+    with pytest.raises(ModelError) as caught:
+        check(graph)
+    assert str(caught.value) == (
+        "m cannot run, for 3 reasons:\n"
+        f"  operator 0 ELU: {UNSUPPORTED.format('ELU')}\n"
+        "  operator 1 RELU: an operator must have the inputs and the one output that its kind "
+        f"demands; found inputs [1, 1] and outputs [2]{DAMAGED}\n"
+        f"  operator 2 CUSTOM: {UNSUPPORTED.format(CUSTOM)}"
+    )
+
+
+# --- Real files
+
+def kinds_found(path):
+    return {finding.kind for finding in findings(read_model(path))}
+
+
+@pytest.mark.skipif(not CONFORMANCE, reason="the folder of conformance cases is not there")
+def test_conformance_models_of_supported_operators_pass():
+    passed = 0
+    for path in CONFORMANCE:
+        graph = read_model(path)
+        if all(op.kind in SUPPORTED for op in graph.operators):
+            if path.stem.startswith("int8_asymw_") and findings(graph):
+                assert {f.found.lstrip("-").isdigit() for f in findings(graph)} == {True}
+            elif path.stem != "mean_6_1x12x4x6_ax1_keep":
+                assert text(graph) == [], path.stem
+                passed += 1
+        else:
+            assert kinds_found(path), path.stem
+    assert passed > 100
+
+
+@pytest.mark.skipif(not MODELS, reason="the folder of shared models is not there")
+def test_real_models():
+    refused = {path.stem: [f.rule for f in findings(read_model(path))] for path in MODELS}
+    first = {name: rules[0] for name, rules in refused.items() if rules}
+    floats = {name for name, rule in first.items() if rule == "the model must be quantized"}
+    dynamic = {name for name, rule in first.items()
+               if rule == "activations must be quantized, not the weights alone"}
+    assert floats == {"pretrainedResnet", "s0_mlp_784_512_100_10_float",
+                      "s2_conv12_pool_dense10_float", "s3_torch_float_nchw"}
+    assert dynamic == {"kws_ref_model_float32", "s2_conv12_pool_dense10_dyn"}
+    # TRANSPOSE, and shapes that are computed.
+    assert set(first) - floats - dynamic == {
+        "s3_torch_pt2e_perchannel_nchw", "acemyzoe_mnist_conv_floatio"}
