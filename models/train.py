@@ -183,7 +183,7 @@ def main():
             f"  {name:<26}{model.edges.name + ' edges,':<15}"
             f"{NETWORKS[model.network].build.__doc__.splitlines()[0]}"
             for name, model in MODELS.items())
-        + "\n\nThe training takes about ten minutes on one core; `models/evaluate.py` measures it.")
+        + "\n\nThe training takes eight minutes of one core; `models/evaluate.py` measures it.")
     parser.add_argument("--mnist", type=Path, required=True, metavar="DIR",
                         help="folder with train-images-idx3-ubyte.gz and train-labels-idx1-ubyte"
                              f".gz; the first {RESERVED:,} images are left out (they are the users'"
