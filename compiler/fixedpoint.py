@@ -111,3 +111,29 @@ def softmax_rows(exponentials: np.ndarray) -> np.ndarray:
     reciprocal = one_over_one_plus((total << headroom) - (1 << 31))
     shares = rounding_doubling_high_mul(reciprocal, exponentials)
     return rounding_divide_by_pot(shares, 12 - headroom + 23)
+
+
+def inverse_square_root(x: int) -> tuple[int, int]:
+    """``(multiplier, shift)`` of ``1 / sqrt(x)``: TFLite GetInvSqrtQuantizedMultiplierExp."""
+    if x <= 1:
+        return INT32_MAX, 0
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (31 - x.bit_length()) // 2 - 1
+    x, shift = x << (2 * pairs), shift - pairs
+    half = rounding_divide_by_pot(x >> 1, 1)
+    three_halves, root = (1 << 28) + (1 << 27), 1 << 28      # Q3.28
+    for _ in range(5):
+        square = rounding_doubling_high_mul(root, root)
+        cube = saturate(rounding_doubling_high_mul(square, root) << 6)
+        step = (rounding_doubling_high_mul(three_halves, root)
+                - rounding_doubling_high_mul(half, cube))
+        root = saturate(step << 3)
+    root = rounding_doubling_high_mul(root, 1518500250)      # sqrt(2) / 2
+    return (root << -shift, 0) if shift < 0 else (root, -shift)
+
+
+def saturate(x: int) -> int:
+    """``x`` within int32."""
+    return max(-(2**31), min(INT32_MAX, x))

@@ -1,6 +1,7 @@
 """Operators of one 8-bit input, each as a table of 256 outputs."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from compiler.requantize import real_multiplier, rescale_rule
 
 UNARY_KINDS = (
     "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE",
+    "EXP",
 )
 
 
@@ -36,6 +38,8 @@ def unary_table(graph: Graph, op: Operator, profile: str) -> np.ndarray:
             y = leaky_relu(source, output, op.options["alpha"], profile, x)
         case "LOGISTIC" | "TANH":
             y = sigmoid(op.kind, source, output, profile, x)
+        case "EXP":
+            y = float_table(np.exp, source, output, x)
         case "HARD_SWISH":
             y = hard_swish(source, output, x)
         case _:
@@ -79,15 +83,8 @@ def leaky_relu(
 def sigmoid(kind: str, source: Tensor, output: Tensor, profile: str, x: np.ndarray) -> np.ndarray:
     """LOGISTIC and TANH: a float32 table in LiteRT, gemmlowp's fixed point in TFLM."""
     if profile == "litert":
-        v = np.float32(source.scale) * (x - source.zero_point).astype(np.float32)
-        if kind == "TANH":
-            real = np.tanh(v.astype(np.float64)).astype(np.float32)
-        else:
-            with np.errstate(over="ignore"):     # exp of a very negative input: 1 / inf is 0
-                e = np.exp(-v.astype(np.float64)).astype(np.float32)
-                real = np.float32(1) / (np.float32(1) + e)
-        inverse = np.float32(1) / np.float32(output.scale)
-        return round_away(real * inverse) + output.zero_point
+        function = np.tanh if kind == "TANH" else float32_logistic
+        return float_table(function, source, output, x)
     multiplier, shift = quantize_multiplier(source.scale * (1 << 27))
     radius = math.floor(15 * (1 << 27) / 2.0**shift)
     d = x - source.zero_point
@@ -98,6 +95,27 @@ def sigmoid(kind: str, source: Tensor, output: Tensor, profile: str, x: np.ndarr
     else:
         y = rounding_divide_by_pot(fixedpoint.logistic(inside), 23) + output.zero_point
     return np.where(d <= -radius, low, np.where(d >= radius, high, y))
+
+
+def float32_logistic(v: np.ndarray) -> np.ndarray:
+    """``1 / (1 + exp(-v))``, each step rounded to float32: LiteRT's LOGISTIC table."""
+    with np.errstate(over="ignore"):             # exp of a very negative input: 1 / inf is 0
+        e = np.exp(-v).astype(np.float32)
+    return np.float32(1) / (np.float32(1) + e)
+
+
+def float_table(
+    function: Callable[[np.ndarray], np.ndarray], source: Tensor, output: Tensor, x: np.ndarray
+) -> np.ndarray:
+    """``function`` of the real values, in float32: TFLite LUTPopulate.
+
+    C's float functions are taken to round correctly, which float64 and then float32 does.
+    """
+    v = np.float32(source.scale) * (x - source.zero_point).astype(np.float32)
+    with np.errstate(over="ignore"):
+        real = function(v.astype(np.float64)).astype(np.float32)
+        scaled = real * (np.float32(1) / np.float32(output.scale))
+    return round_away(np.clip(scaled, -1e6, 1e6)) + output.zero_point
 
 
 def hard_swish(source: Tensor, output: Tensor, x: np.ndarray) -> np.ndarray:

@@ -1,12 +1,12 @@
-"""Operators at the edges of a model: to and from float, SOFTMAX, ARG_MAX."""
+"""Operators at the edges of a model: to and from float, SOFTMAX, norms, ARG_MAX."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from compiler.fixedpoint import softmax_exponentials, softmax_rows
+from compiler.fixedpoint import inverse_square_root, softmax_exponentials, softmax_rows
 from compiler.ir import Graph, Operator
-from compiler.numerics import integer_range, round_away
+from compiler.numerics import double_rounding, integer_range
 from sim.golden.kernel import Kernel, blocks, constant
 from sim.golden.pointwise import unary
 
@@ -17,13 +17,21 @@ def quantize(graph: Graph, op: Operator, profile: str) -> Kernel:
     if source.dtype != "float32":
         return unary(graph, op, profile)
     low, high = integer_range(output.dtype)
-    scale = np.float32(output.scale)
+    scale, below_half = np.float32(output.scale), np.nextafter(np.float32(0.5), np.float32(0))
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
-        with np.errstate(over="ignore"):
-            ratio = inputs[0] / scale
-        whole = round_away(np.clip(ratio, np.float32(-1e6), np.float32(1e6)))
-        return [np.clip(whole + output.zero_point, low, high).astype(output.dtype)]
+        values = inputs[0].reshape(-1)
+        result = np.empty(values.shape, output.dtype)
+        for part in blocks(len(values), 1 << 16):
+            with np.errstate(over="ignore"):     # infinity is clamped like any large number
+                ratio = values[part] / scale
+            # Ties go away from zero: truncate after adding just less than one half.
+            np.clip(ratio, -65536, 65536, out=ratio)
+            ratio += np.copysign(below_half, ratio)
+            np.trunc(ratio, out=ratio)
+            ratio += np.float32(output.zero_point)
+            result[part] = np.clip(ratio, low, high, out=ratio)
+        return [result.reshape(-1, *output.shape)]
 
     return kernel
 
@@ -70,7 +78,27 @@ def arg_max(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
+def l2_normalization(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """L2_NORMALIZATION along the last axis: TFLite reference_integer_ops L2Normalization.
+
+    The output's scale is 1 / 128, its zero point 0.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    low, high = integer_range(output.dtype)
+    zero = (low + high + 1) // 2
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        x = inputs[0].reshape(-1, source.shape[-1]).astype(np.int64) - source.zero_point
+        norms, row = np.unique((x * x).sum(axis=1), return_inverse=True)
+        factors = np.array([inverse_square_root(int(norm)) for norm in norms])[row.reshape(-1)]
+        y = double_rounding(x, factors[:, :1], factors[:, 1:] + 7) + zero
+        return [np.clip(y, low, high).astype(output.dtype).reshape(-1, *output.shape)]
+
+    return kernel
+
+
 KERNELS = {
+    "L2_NORMALIZATION": l2_normalization,
     "QUANTIZE": quantize,
     "DEQUANTIZE": dequantize,
     "SOFTMAX": softmax,

@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.numerics import average_rounding, integer_range
-from compiler.requantize import mean_axes, mean_rule, output_range, window_counts
+from compiler.requantize import (
+    mean_axes,
+    mean_rule,
+    output_range,
+    rescale_rule,
+    window_counts,
+)
 from sim.golden.conv import Window
 from sim.golden.kernel import Kernel, blocks
 
@@ -84,4 +91,40 @@ def mean(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
-KERNELS = {"MAX_POOL_2D": max_pool_2d, "AVERAGE_POOL_2D": average_pool_2d, "MEAN": mean}
+def sum_(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """SUM over any axes, rescaled to the output: TFLM QuantizedMeanOrSum."""
+    if profile == "litert":
+        raise ModelError(f"operator {op.index} SUM has no golden model in the profile litert: its "
+                         "kernel reads int8 as uint8; use the profile tflm")
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    axes = tuple(axis + 1 for axis in mean_axes(graph, op))
+    rule = rescale_rule(source, output)
+    count = np.prod([source.shape[axis - 1] for axis in axes], dtype=np.int64)
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        sums = inputs[0].sum(axis=axes, dtype=np.int64) - source.zero_point * count
+        return [rule(sums).astype(output.dtype).reshape(-1, *output.shape)]
+
+    return kernel
+
+
+def reduce_extreme(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """REDUCE_MAX and REDUCE_MIN over any axes."""
+    output = graph.tensors[op.outputs[0]]
+    axes = tuple(axis + 1 for axis in mean_axes(graph, op))
+    reduce = np.max if op.kind == "REDUCE_MAX" else np.min
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        return [reduce(inputs[0], axis=axes).reshape(-1, *output.shape)]
+
+    return kernel
+
+
+KERNELS = {
+    "MAX_POOL_2D": max_pool_2d,
+    "AVERAGE_POOL_2D": average_pool_2d,
+    "MEAN": mean,
+    "SUM": sum_,
+    "REDUCE_MAX": reduce_extreme,
+    "REDUCE_MIN": reduce_extreme,
+}

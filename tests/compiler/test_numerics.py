@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compiler.binary import BINARY_KINDS, binary_table
-from compiler.fixedpoint import exp_of_negative, logistic, softmax_exponentials, softmax_rows, tanh
+from compiler.fixedpoint import (
+    exp_of_negative,
+    inverse_square_root,
+    logistic,
+    softmax_exponentials,
+    softmax_rows,
+    tanh,
+)
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.numerics import (
     AverageRounding,
@@ -290,6 +297,7 @@ FUNCTIONS = {
     "TANH": np.tanh,
     "HARD_SWISH": lambda v: v * np.clip(v + 3, 0, 6) / 6,
     "QUANTIZE": lambda v: v,
+    "EXP": np.exp,
 }
 
 
@@ -331,6 +339,12 @@ def test_exponential_logistic_and_tanh_are_close_to_the_real_ones():
     b = np.arange(-(2**31) + 1, 2**31, 2**23 + 12345, dtype=np.int64)
     assert np.abs(logistic(b) / 2**31 - 1 / (1 + np.exp(-b / 2**27))).max() < 1e-6
     assert np.abs(tanh(b) / 2**31 - np.tanh(b / 2**27)).max() < 1e-6
+
+
+@given(st.integers(1, 2**31 - 1))
+def test_inverse_square_root(x):
+    multiplier, shift = inverse_square_root(x)
+    assert abs(multiplier * 2.0 ** (shift - 31) * math.sqrt(x) - 1) < 1e-5
 
 
 def test_softmax_sums_to_one():
