@@ -1,0 +1,148 @@
+"""Graph passes that compute beforehand what does not depend on the input.
+
+Keras models with an unknown batch size compute the shape of a RESHAPE at run time: SHAPE,
+STRIDED_SLICE, PACK. PyTorch pads with an operator of its own in front of the convolution.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from compiler.ir import Graph, Operator, Tensor
+
+CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
+
+
+def fold(graph: Graph) -> Graph:
+    """All passes of this file."""
+    return drop_unused(fuse_pads(drop_unused(fold_constants(graph))))
+
+
+def fold_constants(graph: Graph) -> Graph:
+    """Replaces SHAPE, and STRIDED_SLICE, PACK and RESHAPE of constants, by constant tensors.
+
+    What computes a graph output stays, and so does what this cannot compute.
+    """
+    tensors, kept = list(graph.tensors), []
+    for op in graph.operators:
+        value = None if set(op.outputs) & set(graph.outputs) else _value(tensors, op)
+        if value is None:
+            kept.append(op)
+            continue
+        output = tensors[op.outputs[0]]
+        data = np.array(value, np.dtype(output.dtype))
+        data.flags.writeable = False
+        tensors[op.outputs[0]] = replace(output, shape=data.shape, data=data)
+    return replace(graph, tensors=tuple(tensors), operators=tuple(kept))
+
+
+def drop_unused(graph: Graph) -> Graph:
+    """Without the operators that no graph output depends on."""
+    needed, kept = set(graph.outputs), []
+    for op in reversed(graph.operators):
+        if needed & set(op.outputs):
+            needed |= set(op.inputs)
+            kept.append(op)
+    return replace(graph, operators=tuple(reversed(kept)))
+
+
+def fuse_pads(graph: Graph) -> Graph:
+    """Moves PAD into the convolutions that read it, as options ``pad_top``, ``pad_bottom``, ...
+
+    The options count rows and columns of the input's zero point around the image, in addition to
+    a ``padding`` of VALID; that is what PAD fills with, so the results are the same. Only where
+    all readers of PAD are such convolutions, and only height and width are padded.
+    """
+    readers: dict[int, list[Operator]] = {}
+    for op in graph.operators:
+        for index in set(op.inputs):
+            readers.setdefault(index, []).append(op)
+    fused = {op.index: op for op in graph.operators}
+    for pad in reversed(graph.operators):        # of two in a row the second goes first
+        sides = _pad_sides(graph, pad)
+        if sides is None or pad.outputs[0] in graph.outputs:
+            continue
+        old = readers.get(pad.outputs[0], [])
+        if not old or not all(_takes_pads(op, pad.outputs[0]) for op in old):
+            continue
+        new = []
+        for op in old:
+            total = {name: op.options.get(name, 0) + size
+                     for name, size in zip(PAD_OPTIONS, sides, strict=True)}
+            new.append(replace(op, inputs=(pad.inputs[0], *op.inputs[1:]),
+                               options=op.options | total))
+        fused |= {op.index: op for op in new}
+        del fused[pad.index]
+        source = readers[pad.inputs[0]]
+        source[:] = [op for op in source if op.index != pad.index] + new
+    return replace(graph, operators=tuple(fused[op.index] for op in graph.operators
+                                          if op.index in fused))
+
+
+def _pad_sides(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """``(top, bottom, left, right)`` of a PAD of an image; None for all else."""
+    if op.kind != "PAD":
+        return None
+    source, edges, output = (graph.tensors[index] for index in (*op.inputs, *op.outputs))
+    if edges.data is None or edges.data.shape != (4, 2) or source.quantization is None:
+        return None
+    # Compared by hand, because quantized_dimension means nothing here.
+    if output.quantization is None or (source.quantization.scale, source.quantization.zero_point) \
+            != (output.quantization.scale, output.quantization.zero_point):
+        return None
+    batch, rows, columns, channels = edges.data.tolist()
+    if any((*batch, *channels)) or min(*rows, *columns) < 0:
+        return None
+    return *rows, *columns
+
+
+def _takes_pads(op: Operator, tensor: int) -> bool:
+    return (op.kind in CONVOLUTIONS and op.options["padding"] == "VALID"
+            and op.inputs[0] == tensor and tensor not in op.inputs[1:])
+
+
+def _value(tensors: Sequence[Tensor], op: Operator) -> np.ndarray | None:
+    """What ``op`` computes, where that is known without running the model."""
+    if op.kind == "SHAPE":
+        shape = tensors[op.inputs[0]].shape
+        return np.array(shape) if min(shape, default=0) >= 0 else None
+    inputs = [tensors[index].data if index >= 0 else None for index in op.inputs]
+    constants = [data for data in inputs if data is not None]
+    if len(constants) != len(op.inputs) or not constants:
+        return None
+    match op.kind:
+        case "STRIDED_SLICE" if len(constants) == 4:
+            data, begin, end, strides = constants
+            return strided_slice(data, begin, end, strides, op.options)
+        case "PACK":
+            return np.stack(constants, axis=op.options["axis"])
+        case "RESHAPE":
+            shape = tensors[op.outputs[0]].shape
+            return constants[0].reshape(shape) if constants[0].size == np.prod(shape) else None
+    return None
+
+
+def strided_slice(data: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray,
+                  options: dict[str, Any]) -> np.ndarray | None:
+    """STRIDED_SLICE without ellipsis and new axes (None for these): TFLite StridedSlice.
+
+    Bit d of ``begin_mask`` or ``end_mask`` means from the start or to the end of dimension d; of
+    ``shrink_axis_mask``, that the one element at ``begin`` is taken and the dimension goes.
+    """
+    if options.get("ellipsis_mask") or options.get("new_axis_mask") or options.get("offset"):
+        return None
+    index: list[slice | int] = []
+    for axis, (first, last, stride) in enumerate(zip(begin.tolist(), end.tolist(),
+                                                     strides.tolist(), strict=True)):
+        bit = 1 << axis
+        if options.get("shrink_axis_mask", 0) & bit:
+            if not -data.shape[axis] <= first < data.shape[axis]:
+                return None
+            index.append(first)
+            continue
+        index.append(slice(None if options.get("begin_mask", 0) & bit else first,
+                           None if options.get("end_mask", 0) & bit else last, stride))
+    return data[tuple(index)]
