@@ -42,7 +42,10 @@ def centred(values: np.ndarray, source: Tensor, dtype: type[np.floating]) -> np.
 
 
 class Requantizer:
-    """From sums of products ``[rows, channels]`` to outputs: bias, rule, zero point, clamp."""
+    """From sums of products ``[rows, channels]`` to outputs: bias, rule, zero point, clamp.
+
+    ``rules`` are those of one operator, of one kind, zero point and range.
+    """
 
     def __init__(self, rules: Sequence[Staircase], bias: np.ndarray | None, dtype: str) -> None:
         self.dtype = dtype
