@@ -1,6 +1,5 @@
 """LLVM IR text, one instruction at a time: integers of any width, as the netlist has them."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 
@@ -18,15 +17,25 @@ def constant(value: int, width: int) -> Word:
 
 
 class Block:
-    """Instructions without a branch in the middle. Operands have equal widths unless said so."""
+    """The text of a function's body. Operands have equal widths unless said otherwise."""
 
-    def __init__(self, numbers: Iterator[int]):
-        self.numbers = numbers           # shared by a function's blocks: names are unique
+    def __init__(self) -> None:
         self.lines: list[str] = []
-        self.functions: dict[str, str] = {}      # called ones, to be declared or defined
+        self.functions: dict[str, str] = {}      # called ones: their declarations or definitions
+        self.results = 0
 
     def name(self) -> str:
-        return f"%x{next(self.numbers)}"
+        self.results += 1
+        return f"%x{self.results}"
+
+    def label(self, name: str) -> None:
+        self.lines.append(f"{name}:")
+
+    def jump(self, label: str) -> None:
+        self.lines.append(f"  br label %{label}")
+
+    def branch(self, condition: Word, then: str, otherwise: str) -> None:
+        self.lines.append(f"  br {condition}, label %{then}, label %{otherwise}")
 
     def emit(self, width: int, instruction: str) -> Word:
         name = self.name()
@@ -75,8 +84,10 @@ class Block:
         self.lines.append(f"  {name} = getelementptr i8, ptr {base}, {step}")
         return name
 
-    def load(self, pointer: str, width: int) -> Word:
-        return self.emit(width, f"load i{width}, ptr {pointer}")
+    def load(self, pointer: str, width: int, used: int | None = None) -> Word:
+        """Load ``width`` bits, of which all but the lowest ``used`` are known to be zero."""
+        known = "" if used in (None, width) else f", !range !{{i{width} 0, i{width} {1 << used}}}"
+        return self.emit(width, f"load i{width}, ptr {pointer}{known}")
 
     def store(self, pointer: str, word: Word) -> None:
         self.lines.append(f"  store {word}, ptr {pointer}")

@@ -45,6 +45,7 @@ def _compile(ir: str, machine: llvm.TargetMachine) -> bytes:
     module = llvm.parse_assembly(ir)
     module.verify()
     options = llvm.create_pipeline_tuning_options(speed_level=OPTIMIZATION)
+    options.slp_vectorization = True
     builder = llvm.create_pass_builder(machine, options)
     builder.getModulePassManager().run(module, builder)
     return machine.emit_object(module)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import _nir as nir
 
-from .netlist import STATEFUL, Netlist
+from .netlist import Netlist
 
 CACHE_LINE = 64
 
@@ -54,9 +54,11 @@ class Layout:
         self.inputs = {port.start: registers.add(port.width) for port in netlist.ports.values()
                        if port.is_input and port.width}
         self.cells: dict[int, Slot] = {}
-        for index, cell in enumerate(netlist.cells):
-            if isinstance(cell, STATEFUL) and (width := len(cell.output_nets(index))):
-                self.cells[index] = registers.add(width)
+        # Registers from one line of source stand side by side: LLVM makes vectors of them.
+        stateful = netlist.registers()
+        stateful.sort(key=lambda index: (container(netlist.width(index)), netlist.location(index)))
+        for index in stateful:
+            self.cells[index] = registers.add(netlist.width(index))
         self.results = {key: registers.add(width) for key, width in results.items() if width}
         for index, cell in enumerate(netlist.cells):
             if isinstance(cell, nir.Memory) and cell.width:

@@ -7,7 +7,7 @@ from amaranth.hdl import _nir as nir
 
 from .block import Block, Word, constant
 from .layout import Layout, Slot, container
-from .netlist import COMBINATIONAL, STATEFUL, Netlist
+from .netlist import STATEFUL, Netlist
 from .operators import operate, shift
 
 Part = tuple[int, Word]                  # some bits of a cell's output: the first one, and them
@@ -16,21 +16,19 @@ Part = tuple[int, Word]                  # some bits of a cell's output: the fir
 class Lowering:
     """Emits combinational cells and puts together the values that are read from them.
 
-    ``enter`` starts a block; what was computed in it stays known in the blocks that follow only
-    when they are entered ``after`` it, that is when they cannot be reached without it.
+    What is computed stays known, until ``recall`` goes back to what was known before a branch.
     """
 
-    def __init__(self, netlist: Netlist, layout: Layout, numbers: Iterator[int]):
-        self.netlist, self.layout, self.numbers = netlist, layout, numbers
-        self.enter(after=None)
+    def __init__(self, netlist: Netlist, layout: Layout, block: Block):
+        self.netlist, self.layout, self.block = netlist, layout, block
+        self.values: dict[nir.Value, Word] = {}
+        self.parts: dict[object, list[Part]] = {}
 
-    def enter(self, after: "tuple | None") -> Block:
-        self.values, self.parts = ({}, {}) if after is None else map(dict, after)
-        self.block = Block(self.numbers)
-        return self.block
+    def known(self) -> tuple[dict, dict]:
+        return self.values.copy(), self.parts.copy()
 
-    def known(self) -> tuple[dict[nir.Value, Word], dict[int, list[Part]]]:
-        return self.values, self.parts
+    def recall(self, known: tuple[dict, dict]) -> None:
+        self.values, self.parts = (memory.copy() for memory in known)
 
     # Values
 
@@ -97,33 +95,24 @@ class Lowering:
         return self.parts[key][0][1]
 
     def load(self, slot: Slot) -> Word:
-        block = self.block
-        return block.trunc(block.load(block.pointer("%registers", slot.offset),
-                                      container(slot.width)), slot.width)
+        pointer = self.block.pointer("%registers", slot.offset)
+        return self.block.trunc(self.block.load(pointer, container(slot.width), slot.width),
+                                slot.width)
 
-    def store(self, slot: Slot, word: Word) -> None:
-        block = self.block
-        block.store(block.pointer("%registers", slot.offset),
-                    block.zext(word, container(slot.width)))
+    def store(self, slot: Slot, word: Word, base: str = "%registers") -> None:
+        pointer = self.block.pointer(base, slot.offset)
+        self.block.store(pointer, self.block.zext(word, container(slot.width)))
 
     # Cells
 
-    def emit_cone(self, nets) -> None:
-        """Emit the cells that ``nets`` depend on and that are not emitted yet, inputs first."""
-        cells, parts = self.netlist.cells, self.parts
-        for root in sorted(_cells_of(nets)):
-            stack = [(root, None)]
-            while stack:
-                index, sources = stack.pop()
-                if index in parts or not isinstance(cells[index], COMBINATIONAL):
-                    continue
-                if sources is None:
-                    sources = iter(sorted(_cells_of(cells[index].input_nets())))
-                source = next(sources, None)
-                if source is None:
-                    parts[index] = self._emit_cell(index)
-                else:
-                    stack += [(index, sources), (source, None)]
+    def emit(self, cells: list[int]) -> None:
+        """Emit these combinational cells, in this order."""
+        for index in cells:
+            self.parts[index] = self._emit_cell(index)
+
+    def load_early(self, index: int) -> None:
+        """Load a register now, lest its next value is stored before it is read."""
+        self._held(index, self.layout.cells[index])
 
     def _emit_cell(self, index: int) -> list[Part]:
         cell, block = self.netlist.cells[index], self.block
@@ -209,10 +198,6 @@ class Lowering:
     def read_memory(self, cell: nir.AsyncReadPort | nir.SyncReadPort) -> Word:
         pointer, _ = self.address(cell.memory, cell.addr)
         return self.block.trunc(self.block.load(pointer, container(cell.width)), cell.width)
-
-
-def _cells_of(nets) -> set[int]:
-    return {net.cell for net in nets if net.is_cell}
 
 
 def _equal_nets(nets) -> int:

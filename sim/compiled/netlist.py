@@ -9,7 +9,7 @@ from amaranth.hdl import _nir as nir
 from amaranth.hdl._ast import SignalSet
 from amaranth.lib import wiring
 
-from .loops import rename, split_false_loops
+from .rewrite import drop_impossible, merge_conditions, rename, split_false_loops
 
 STATEFUL = (nir.FlipFlop, nir.SyncReadPort)
 COMBINATIONAL = (nir.Operator, nir.Part, nir.Matches, nir.PriorityMatch, nir.AssignmentList,
@@ -45,6 +45,15 @@ class Netlist:
     signals: dict[str, tuple[nir.Value, bool]]     # hierarchical name: its nets, whether signed
     memories: dict[str, int]                       # hierarchical name: its cell
 
+    def width(self, index: int) -> int:
+        """Number of a cell's output bits."""
+        return len(self.cells[index].output_nets(index))
+
+    def registers(self) -> list[int]:
+        """The cells whose outputs are state."""
+        return [index for index, cell in enumerate(self.cells)
+                if isinstance(cell, STATEFUL) and self.width(index)]
+
     def location(self, index: int) -> str:
         """Where a cell comes from, for messages."""
         return _location(self.cells[index].src_loc)
@@ -78,6 +87,8 @@ def read_netlist(component: wiring.Component) -> Netlist:
                      for net in netlist.signals.get(domain.rst, ())})
     _check_cells(netlist)
     _check_clock(netlist)
+    drop_impossible(netlist)
+    merge_conditions(netlist)
     split_false_loops(netlist, COMBINATIONAL)
     return Netlist(cells=netlist.cells, ports=_ports(netlist, members),
                    signals=_signals(netlist, domains), memories=_memories(netlist))

@@ -9,13 +9,13 @@
         store the next values of flip-flops and memories; done += 1
 """
 
-from itertools import count
-
 from amaranth.hdl import _nir as nir
 
+from .block import Block, Word, constant
 from .layout import Area, Layout, Slot, container
 from .lower import Lowering
 from .netlist import Netlist
+from .schedule import ALWAYS, LEAVE, Place, schedule
 
 RUN = "define i64 @run(ptr noalias %registers, ptr noalias %memories, " \
       "i64 %cycles, i64 %watch, ptr noalias %rows) {"
@@ -68,78 +68,98 @@ def run_function(netlist: Netlist, layout: Layout, rows: Rows | None = None) -> 
 class _Program:
     def __init__(self, netlist: Netlist, layout: Layout, rows: Rows | None):
         self.netlist, self.layout, self.rows = netlist, layout, rows
-        self.lowering = Lowering(netlist, layout, count())
+        self.block = Block()
+        self.lowering = Lowering(netlist, layout, self.block)
+        self.writes = {index: cell for index, cell in enumerate(netlist.cells)
+                       if isinstance(cell, nir.SyncWritePort) and cell.data}
+        always = [net for index in [*assertions(netlist), *self.writes]
+                  for net in netlist.cells[index].input_nets()]
+        always += [net for name in watchable(netlist) for net in netlist.ports[name].nets]
+        leave = [net for nets in results(netlist).values() for net in nets]
+        if rows:
+            always += [*leave, *(net for nets in rows.slots for net in nets)]
+        self.schedule = schedule(netlist, always, leave, grouped=not rows)
 
     def text(self) -> str:
-        entry = ["entry:", *(f"  %watched{number} = icmp eq i64 %watch, {number}"
-                             for number in watchable(self.netlist).values()), "  br label %cycle"]
-        cycle = self._cycle()
-        known = self.lowering.known()
-        step = self.lowering.enter(after=known)
+        block = self.block
+        block.label("entry")
+        block.lines += [f"  %watched{number} = icmp eq i64 %watch, {number}"
+                        for number in watchable(self.netlist).values()]
+        block.jump("cycle")
+        block.label("cycle")
+        block.lines.append("  %done = phi i64 [0, %entry], [%after, %again]")
+        self._evaluate()
+        block.branch(self._stop(), "leave", "step")
+        evaluated = self.lowering.known()
+        block.label("step")
         self._step()
-        leave = self.lowering.enter(after=known)
+        block.jump("again")
+        block.label("again")
+        block.lines.append("  %after = add i64 %done, 1")
+        block.jump("cycle")
+        self.lowering.recall(evaluated)
+        block.label("leave")
         self._leave()
-        functions = cycle.functions | step.functions | leave.functions
-        return "\n".join([*functions.values(), RUN, *entry,
-                          "cycle:", "  %done = phi i64 [0, %entry], [%after, %again]", *cycle.lines,
-                          "step:", *step.lines, "  br label %again",
-                          "again:", "  %after = add i64 %done, 1", "  br label %cycle",
-                          "leave:", *leave.lines, "  ret i64 %done", "}", ""])
+        block.lines.append("  ret i64 %done")
+        return "\n".join([*block.functions.values(), RUN, *block.lines, "}", ""])
 
-    def _cycle(self):
-        """Evaluate what a step or the decision to stop needs; the rest waits until the end."""
-        lowering, cells = self.lowering, self.netlist.cells
-        block = lowering.block
-        for cell in cells:
-            if isinstance(cell, (nir.FlipFlop, nir.SyncReadPort, nir.SyncWritePort)):
-                lowering.emit_cone(cell.input_nets())
-        stop = [block.emit(1, "icmp eq i64 %done, %cycles")]
+    def _evaluate(self) -> None:
+        for index in self.schedule.early:
+            self.lowering.load_early(index)
+        self.lowering.emit(self.schedule.cells[ALWAYS])
+        if self.rows:
+            offset = self.block.emit(64, f"mul i64 %done, {self.rows.size}")
+            row = self.block.pointer("%rows", offset)
+            for nets, slot in self.rows.slots.items():
+                self.lowering.store(slot, self.lowering.value(nets), row)
+
+    def _stop(self) -> Word:
+        lowering, block = self.lowering, self.block
+        stop = block.emit(1, "icmp eq i64 %done, %cycles")
         for index in assertions(self.netlist):
-            lowering.emit_cone(cells[index].input_nets())
-            violated = block.inverse(lowering.net(cells[index].test))
-            stop.append(block.op("and", lowering.net(cells[index].en), violated))
+            cell = self.netlist.cells[index]
+            violated = block.op("and", lowering.net(cell.en),
+                                block.inverse(lowering.net(cell.test)))
+            stop = block.op("or", stop, violated)
         for name, number in watchable(self.netlist).items():
             nets = self.netlist.ports[name].nets
-            lowering.emit_cone(nets)
-            stop.append(block.emit(1, f"and {lowering.value(nets)}, %watched{number}"))
-        if self.rows:
-            self._trace()
-        any_ = stop[0]
-        for reason in stop[1:]:
-            any_ = block.op("or", any_, reason)
-        block.lines.append(f"  br {any_}, label %leave, label %step")
-        return block
-
-    def _trace(self) -> None:
-        lowering, block = self.lowering, self.lowering.block
-        offset = block.emit(64, f"mul i64 %done, {self.rows.size}")
-        row = block.pointer("%rows", offset)
-        for nets, slot in self.rows.slots.items():
-            lowering.emit_cone(nets)
-            block.store(block.pointer(row, slot.offset),
-                        block.zext(lowering.value(nets), container(slot.width)))
+            here = block.emit(1, f"and {lowering.value(nets)}, %watched{number}")
+            stop = block.op("or", stop, here)
+        return stop
 
     def _step(self) -> None:
-        """Compute everything from the old state, then store it."""
-        lowering, cells = self.lowering, self.netlist.cells
-        writes = {index: (*lowering.address(cell.memory, cell.addr), lowering.value(cell.data),
-                          lowering.value(cell.en))
-                  for index, cell in enumerate(cells)
-                  if isinstance(cell, nir.SyncWritePort) and cell.data}
-        after = {}
-        for index, slot in self.layout.cells.items():
-            match cells[index]:
-                case nir.FlipFlop(data=data):
-                    after[slot] = lowering.value(data)
-                case nir.SyncReadPort():
-                    after[slot] = self._read(index, writes)
-        for slot, word in after.items():
-            lowering.store(slot, word)
+        """Store the next state: of each place, all that it reads is read before it stores."""
+        lowering, block, writes = self.lowering, self.block, {}
+        for index, cell in self.writes.items():
+            writes[index] = (*lowering.address(cell.memory, cell.addr),
+                             lowering.value(cell.data), lowering.value(cell.en))
+        self._store_registers(ALWAYS, writes)
+        known = lowering.known()
+        for number, group in enumerate(self.schedule.groups):
+            active = constant(0, 1)
+            for guard in sorted(group):
+                active = block.op("or", active, lowering.net(guard))
+            block.branch(active, f"group{number}", f"grouped{number}")
+            block.label(f"group{number}")
+            lowering.emit(self.schedule.cells.get(group, []))
+            self._store_registers(group, writes)
+            block.jump(f"grouped{number}")
+            block.label(f"grouped{number}")
+            lowering.recall(known)
         for index, write in writes.items():
             self._write(index, *write)
 
+    def _store_registers(self, place: Place, writes) -> None:
+        after = []
+        for index in self.schedule.registers[place]:
+            cell = self.netlist.cells[index]
+            after.append((self.layout.cells[index], self.lowering.value(cell.data)
+                          if isinstance(cell, nir.FlipFlop) else self._read(index, writes)))
+        for slot, word in after:
+            self.lowering.store(slot, word)
+
     def _read(self, index: int, writes):
-        lowering, block, cell = self.lowering, self.lowering.block, self.netlist.cells[index]
+        lowering, block, cell = self.lowering, self.block, self.netlist.cells[index]
         word = lowering.read_memory(cell)
         for port in cell.transparent_for:
             _, _, data, enable = writes[port]
@@ -153,25 +173,24 @@ class _Program:
         return block.select(lowering.net(cell.en), word, lowering.value(
             nir.Value(nir.Net.from_cell(index, bit) for bit in range(cell.width))))
 
-    def _write(self, index: int, pointer: str, inside, data, enable) -> None:
-        block, cell = self.lowering.block, self.netlist.cells[index]
-        any_ = block.compare("ne", enable, type(enable)("0", enable.width))
+    def _write(self, index: int, pointer: str, inside: Word | None, data: Word, enable: Word):
+        block, cell = self.block, self.netlist.cells[index]
+        enabled = block.compare("ne", enable, constant(0, enable.width))
         if inside is not None:
-            any_ = block.op("and", any_, inside)
-        block.lines += [f"  br {any_}, label %write{index}, label %written{index}",
-                        f"write{index}:"]
+            enabled = block.op("and", enabled, inside)
+        block.branch(enabled, f"write{index}", f"written{index}")
+        block.label(f"write{index}")
         width = container(data.width)
         data, enable = block.zext(data, width), block.zext(enable, width)
         if len(set(cell.en)) > 1:
-            old = block.load(pointer, width)
-            kept = block.op("and", old, block.inverse(enable))
+            kept = block.op("and", block.load(pointer, width), block.inverse(enable))
             data = block.op("or", kept, block.op("and", data, enable))
         block.store(pointer, data)
-        block.lines += [f"  br label %written{index}", f"written{index}:"]
+        block.jump(f"written{index}")
+        block.label(f"written{index}")
 
     def _leave(self) -> None:
-        lowering = self.lowering
+        self.lowering.emit(self.schedule.cells[LEAVE])
         for key, nets in results(self.netlist).items():
             if nets:
-                lowering.emit_cone(nets)
-                lowering.store(self.layout.results[key], lowering.value(nets))
+                self.lowering.store(self.layout.results[key], self.lowering.value(nets))

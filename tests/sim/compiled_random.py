@@ -61,7 +61,7 @@ class RandomDesign(wiring.Component):
         rng = random.Random(f"ports {seed}")
         super().__init__({
             **{f"i{index}": In(self.shape(rng, 40)) for index in range(4)},
-            **{f"o{index}": Out(self.shape(rng, 60)) for index in range(6)}})
+            **{f"o{index}": Out(self.shape(rng, 60)) for index in range(4)}})
 
     @staticmethod
     def shape(rng, widest):
@@ -80,7 +80,7 @@ class RandomDesign(wiring.Component):
         self.m, self.names = m, count()
         inputs = [getattr(self, f"i{index}") for index in range(4)]
         registers = []
-        for index in range(5):
+        for index in range(4):
             shape = self.shape(rng, WIDEST)
             registers.append(Signal(shape, name=f"r{index}", init=random_value(rng, shape),
                                     reset_less=rng.random() < 0.5))
@@ -89,9 +89,9 @@ class RandomDesign(wiring.Component):
         pool = [*state, *reads, C(rng.getrandbits(8), 8), C(-3, signed(4))]
         for register in registers:
             self.assign(m.d.sync, register, pool)
-        for index in range(6):
+        for index in range(4):
             if rng.random() < 0.5:
-                m.d.comb += getattr(self, f"o{index}").eq(self.expression(pool, 4))
+                m.d.comb += getattr(self, f"o{index}").eq(self.expression(pool, 3))
             else:
                 self.assign(m.d.comb, getattr(self, f"o{index}"), pool)
         return m
@@ -121,7 +121,7 @@ class RandomDesign(wiring.Component):
         m, rng = self.m, self.rng
         half = max(1, len(target) // 2)
         first, second = (self.expression(pool, 2).bool() for _ in range(2))
-        domain += target.eq(self.expression(pool, 4))
+        domain += target.eq(self.expression(pool, 3))
         with m.If(first):
             domain += target.eq(self.expression(pool, 3))
         with m.Elif(second):

@@ -1,4 +1,4 @@
-"""False loops: wide cells that seem to feed themselves, though no single bit does."""
+"""Rewrites of a netlist that leave its behaviour alone: fewer cells, and no false loops."""
 
 from amaranth.hdl import _nir as nir
 
@@ -27,6 +27,44 @@ def rename(netlist: nir.Netlist, names: dict[nir.Net, nir.Net]) -> None:
         cell.resolve_nets(renaming)
     for signal in netlist.signals:
         netlist.signals[signal] = renaming.resolve_value(netlist.signals[signal])
+
+
+def drop_impossible(netlist: nir.Netlist) -> None:
+    """Drop the assignments that wait for a reset which never comes."""
+    never = {nir.Net.from_const(0)}
+    for index, cell in enumerate(netlist.cells):
+        if isinstance(cell, nir.Matches) and cell.value == (0,) and cell.patterns == ("1",):
+            never.add(nir.Net.from_cell(index, 0))
+    for index, cell in enumerate(netlist.cells):
+        if isinstance(cell, nir.PriorityMatch):
+            never |= {nir.Net.from_cell(index, bit)
+                      for bit, net in enumerate(cell.inputs) if net in never}
+    for cell in netlist.cells:
+        if isinstance(cell, nir.AssignmentList):
+            cell.assignments = tuple(a for a in cell.assignments if a.cond not in never)
+
+
+def merge_conditions(netlist: nir.Netlist) -> None:
+    """Make one of the conditions that modules and statements have each for itself."""
+    while True:
+        first: dict[tuple, int] = {}
+        names = {}
+        for index, cell in enumerate(netlist.cells):
+            match cell:
+                case nir.Matches():
+                    key = (cell.value, cell.patterns)
+                case nir.PriorityMatch():
+                    key = (cell.en, cell.inputs)
+                case _:
+                    continue
+            other = first.setdefault((type(cell), *key), index)
+            if other != index:
+                names |= {net: nir.Net.from_cell(other, net.bit)
+                          for net in cell.output_nets(index)}
+                netlist.cells[index] = nir.Top()
+        if not names:
+            return
+        rename(netlist, names)
 
 
 def split_false_loops(netlist: nir.Netlist, combinational: tuple[type, ...]) -> None:
