@@ -128,11 +128,11 @@ class Engine(wiring.Component):
             requant.o.ready.eq(self.o.ready | ~layer.to_stream),
         ]
 
-        # A layer ends with its last byte:
+        # A layer ends with its last byte, and once its last tile has been walked to its end:
         running = Signal()
         m.d.comb += [
             self.layer_done.eq(requant.o.valid & requant.o.ready & requant.o.p.ends.layer),
-            tape.idle.eq(~running),
+            tape.idle.eq(~running & ~collector.shift),
         ]
         with m.If(tape.start):
             m.d.sync += running.eq(1)
