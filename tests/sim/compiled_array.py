@@ -110,7 +110,8 @@ class ArrayDesign(wiring.Component):
 def load(machine, rng):
     """Put random matrices into a machine's memories; return the product it is to compute."""
     design = machine.memory("a_memory"), machine.memory("w_memory")
-    a, w = (rng.integers(-128, 128, (len(memory), memory.nbytes // len(memory)), np.int8) for memory in design)
+    a, w = (rng.integers(-128, 128, (len(memory), memory.nbytes // len(memory)), np.int8)
+            for memory in design)
     for memory, matrix in zip(design, (a, w), strict=True):
         memory.view(np.int8).reshape(matrix.shape)[:] = matrix
     scale = 40

@@ -87,8 +87,15 @@ class RandomDesign(wiring.Component):
         state = [*inputs, *registers]
         reads = [data for index in range(rng.randint(1, 2)) for data in self.memory(index, state)]
         pool = [*state, *reads, C(rng.getrandbits(8), 8), C(-3, signed(4))]
+        # Some registers wait for a condition together:
+        enables = [named & self.expression(state, 1).any()
+                   for named in [self.named(inputs[0][0]), self.named(registers[0].any())]]
         for register in registers:
-            self.assign(m.d.sync, register, pool)
+            if rng.random() < 0.3:
+                self.assign(m.d.sync, register, pool)
+            else:
+                with m.If(rng.choice([*enables, enables[0] & inputs[1][0]])):
+                    self.assign(m.d.sync, register, pool)
         for index in range(4):
             if rng.random() < 0.5:
                 m.d.comb += getattr(self, f"o{index}").eq(self.expression(pool, 3))
@@ -121,11 +128,12 @@ class RandomDesign(wiring.Component):
         m, rng = self.m, self.rng
         half = max(1, len(target) // 2)
         first, second = (self.expression(pool, 2).bool() for _ in range(2))
-        domain += target.eq(self.expression(pool, 3))
-        with m.If(first):
+        if rng.random() < 0.5:
             domain += target.eq(self.expression(pool, 3))
+        with m.If(first):
+            domain += target.eq(self.expression(pool, 2))
         with m.Elif(second):
-            domain += target[:half].eq(self.expression(pool, 3))
+            domain += target[:half].eq(self.expression(pool, 2))
         with m.Else():
             test = pool[0][:3]
             with m.Switch(test):
