@@ -32,10 +32,11 @@ def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[byte
 
 def record_bytes(record: Record, config: EngineConfig) -> bytes:
     """One requantizer record, in whole beats."""
+    shift = max(0, record.shift - config.shift_min)
     bits = constant_bits(RECORD, {
         "bias": record.bias, "multiplier": record.multiplier,
-        "shift": max(0, record.shift - config.shift_min),
-        "offset": record.offset, "offset_negative": record.offset_negative})
+        "offset": record.offset, "offset_negative": record.offset_negative,
+        "shift_low": shift & 3, "shift_high": shift >> 2})
     return beats_of(bits.to_bytes(RECORD.size // 8, "little"), config)
 
 

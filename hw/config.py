@@ -55,7 +55,7 @@ class EngineConfig:
     @property
     def shift_max(self):
         """The largest shift of the requantizer."""
-        return self.shift_min + (1 << RECORD["shift"].shape.width) - 1
+        return self.shift_min + 15
 
     @property
     def word_bytes(self):
@@ -122,10 +122,10 @@ HEADER = data.StructLayout({"kind": 8, "beats": 24})
 RECORD = data.StructLayout({
     "bias":            signed(32),
     "multiplier":      unsigned(32),
-    "offset":          signed(28),      # for results >= 0
-    "shift":           unsigned(4),     # less `shift_min`
-    "offset_negative": signed(28),      # for results < 0
-    "unused":          unsigned(4),
+    "offset":          signed(30),      # for results >= 0
+    "shift_low":       unsigned(2),     # `shift`, less `shift_min`
+    "offset_negative": signed(30),      # for results < 0
+    "shift_high":      unsigned(2),
 })
 
 

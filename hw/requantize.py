@@ -176,14 +176,15 @@ class Requantizer(wiring.Component):
 
         # Round, as the product's sign wants it, and let the group's records go:
         rounded, stage_rounded = Signal(signed(len(product) + 1)), Signal(Stage)
-        shift = Signal(RECORD["shift"].shape)
+        shift = Signal(4)
         width_offset = RECORD["offset"].shape.width
         offset = Mux(product < 0, reads["offset_negative"].data[:width_offset],
                      reads["offset"].data[:width_offset])
         m.d.comb += [reads[name].addr.eq(index_product) for name in ("offset", "offset_negative")]
         with m.If(run):
             m.d.sync += [rounded.eq(product + offset.as_signed()), stage_rounded.eq(stage_sum),
-                         shift.eq(reads["offset"].data[width_offset:])]
+                         shift.eq(Cat(reads["offset"].data[width_offset:],
+                                      reads["offset_negative"].data[width_offset:]))]
             with m.If(stage_sum.valid & Mux(layer.shared_record, stage_sum.ends.layer,
                                             stage_sum.ends.group)):
                 m.d.sync += released.eq(released + Mux(layer.shared_record, 2, config.rows))

@@ -1,0 +1,132 @@
+"""A compiled model: what the engine, its host and its simulator need to run it."""
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from compiler.allocate import Plan, verify
+from compiler.errors import ModelError
+from compiler.fold import drop_unused, fold_constants, fuse_pads
+from compiler.ir import Graph
+from compiler.layers import Layer
+from compiler.lower import lower
+from compiler.numerics import PROFILES
+from compiler.partition import Partition, partition
+from compiler.reader import read_model
+from compiler.rules import check
+from compiler.tape import write_tape
+from hw.config import EngineConfig
+
+FORMAT = 1                                       # of the manifest and the tape
+
+
+@dataclass(frozen=True)
+class Program:
+    """``graph`` is the model as read, ``partition`` what the host and the device do of it."""
+
+    graph: Graph
+    profile: str
+    config: EngineConfig
+    partition: Partition
+    layers: tuple[Layer, ...]
+    plan: Plan
+    tape: bytes
+
+
+def compile_model(model: str | Path | Graph, config: EngineConfig,
+                  profile: str = "litert") -> Program:
+    """Everything from the ``.tflite`` file (or the graph read from one) to the tape.
+
+    ModelError with all reasons where the engine cannot run it.
+    """
+    if profile not in PROFILES:
+        raise ModelError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
+    graph = model if isinstance(model, Graph) else read_model(model)
+    graph = drop_unused(fold_constants(graph))
+    check(graph)
+    parts = partition(drop_unused(fuse_pads(graph)))
+    layers, plan = lower(parts.device, profile, config)
+    verify(plan)
+    return Program(graph, profile, config, parts, tuple(layers), plan,
+                   write_tape(layers, config))
+
+
+def manifest(program: Program) -> dict:
+    """What a program consists of, without its bytes: plain values, the same for the same input."""
+    device = program.partition.device
+
+    def tensor(index: int) -> dict:
+        t = device.tensors[index]
+        return {"tensor": index, "name": t.name, "shape": list(t.shape),
+                "address": place(program, index)}
+    return {
+        "format": FORMAT,
+        "model": program.graph.name,
+        "profile": program.profile,
+        "engine": asdict(program.config),
+        "tape_bytes": len(program.tape),
+        "tape_sha256": hashlib.sha256(program.tape).hexdigest(),
+        "scratchpad_bytes_used": program.plan.peak_bytes,
+        "inputs": [tensor(index) for index in device.inputs],
+        "outputs": [tensor(index) for index in device.outputs],
+        "host": {"before": [op.kind for op in program.partition.prologue.operators],
+                 "after": [op.kind for op in program.partition.epilogue.operators]},
+        "layers": [{"name": layer.name, "operator": layer.operator, "tensor": layer.tensor,
+                    "macs": layer.macs,
+                    "fields": {k: int(v) for k, v in sorted(layer.fields.items())}}
+                   for layer in program.layers],
+    }
+
+
+def place(program: Program, tensor: int) -> int:
+    """The scratchpad address of a device tensor."""
+    from compiler.lower import views
+    return program.plan.offsets[views(program.partition.device)[tensor]]
+
+
+def save(program: Program, folder: Path) -> None:
+    """Writes ``tape.bin`` and ``manifest.json``: each whole, or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(manifest(program), indent=1, sort_keys=True) + "\n"
+    write_whole(folder / "tape.bin", program.tape)
+    write_whole(folder / "manifest.json", text.encode())
+
+
+def load(folder: Path) -> tuple[dict, bytes]:
+    """``(manifest, tape)`` as saved; ModelError where they are not of one piece."""
+    try:
+        found = json.loads((folder / "manifest.json").read_text())
+        tape = (folder / "tape.bin").read_bytes()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} holds no built model: {error}; build one with "
+                         "python -m compiler build") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise ModelError(f"{folder / 'manifest.json'} is of another format than {FORMAT}; build "
+                         "the model again")
+    if hashlib.sha256(tape).hexdigest() != found.get("tape_sha256"):
+        raise ModelError(f"{folder / 'tape.bin'} is not the tape of its manifest.json; build the "
+                         "model again")
+    return found, tape
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """The file with this content, or as it was before: never a part of it."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def tensor_bytes(program: Program, tensor: int) -> int:
+    """Size of a device tensor."""
+    return int(np.prod(program.partition.device.tensors[tensor].shape, dtype=np.int64))
