@@ -171,14 +171,14 @@ def _window(problem: Problem, m_max: int, low_bits: int, hardware: Hardware
         low = np.where(some & (run > 0), np.maximum(low, bound), low)
 
     middle = np.where(np.isinf(high), 2 * low, (low + high) / 2)
-    middle = np.where(problem.flat, problem.slope, middle)
     room = np.log2(m_max / np.maximum(middle * 2.0**low_bits, 2.0**-60))
     shift = np.clip(np.floor(room), hardware.shift_min, hardware.shift_max).astype(np.int64)
     one = 2.0**(shift + low_bits)                # m of slope 1
     least = np.maximum(np.floor(low * one), 1)
     most = np.minimum(np.ceil(high * one), m_max)
-    least = np.where(problem.flat, 0, least)
-    most = np.where(problem.flat, np.minimum(np.rint(problem.slope * one), m_max), most)
+    # A constant needs no slope, and with the least shift the shortest offset.
+    least, most = np.where(problem.flat, 0, least), np.where(problem.flat, 0, most)
+    shift = np.where(problem.flat, hardware.shift_min, shift)
     return shift, least.astype(np.int64), most.astype(np.int64)
 
 
