@@ -58,7 +58,8 @@ def schedule(netlist: Netlist, always: Iterable[nir.Net], leave: Iterable[nir.Ne
         result.cells.setdefault(places[index], []).append(index)
     for index, home in homes.items():
         result.registers.setdefault(home, []).append(index)
-        if places.get(index, LEAVE) not in (LEAVE, home):
+        # What is read always may first be met in a group, after its next value was stored.
+        if (place := places.get(index, LEAVE)) == ALWAYS or place not in (LEAVE, home):
             result.early.append(index)
     return result
 

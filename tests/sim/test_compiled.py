@@ -234,6 +234,20 @@ def test_registers_exchange_values():
                        "p": Out(16), "q": Out(16)}, describe)
 
 
+def test_a_register_that_always_moves_is_read_in_groups():
+    """Its old value, though nothing outside of the two groups reads it."""
+    def describe(m, c):
+        moving = Signal(16, init=3)
+        m.d.sync += moving.eq(c.i)
+        for enable, sums in (c.x, c.p), (c.y, c.q):
+            with m.If(enable):
+                m.d.sync += [sums[0].eq(sums[1] + moving), sums[1].eq(sums[0] * moving),
+                             sums[2].eq(sums[2] ^ moving)]
+    words = data.ArrayLayout(16, 3)
+    check_as_amaranth({"i": In(16), "x": In(1), "y": In(1), "p": Out(words), "q": Out(words)},
+                      describe)
+
+
 def test_false_loops_are_split():
     def describe(m, c):
         chain = Signal(9)
