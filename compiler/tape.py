@@ -8,7 +8,12 @@ from amaranth.hdl import Value
 from compiler.layers import Layer, Record, check_fields
 from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
 
-LONGEST_PACKET = (1 << 16) - 1          # beats; the reader counts with 16 bits
+LONGEST_PACKET = 1 << 15                # beats; the reader counts with 16 bits
+
+
+def packet_words(config: EngineConfig) -> int:
+    """Words of weights in the longest packet: a packet ends with a whole word."""
+    return LONGEST_PACKET // (config.rows // config.tape_rows)
 
 
 def constant_bits(layout, fields: dict[str, int]) -> int:
@@ -23,7 +28,8 @@ def beats_of(data: bytes, config: EngineConfig) -> bytes:
 
 def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[bytes]:
     """``content``, whole beats, behind as many headers as it needs."""
-    step = LONGEST_PACKET * config.tape_bytes
+    step = packet_words(config) * config.rows * config.lanes if kind == Packet.WEIGHTS \
+        else LONGEST_PACKET * config.tape_bytes
     for first in range(0, len(content), step):
         part = content[first:first + step]
         header = constant_bits(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes})

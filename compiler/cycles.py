@@ -1,0 +1,249 @@
+"""How many cycles a program takes: the engine's schedule, worked out without simulating it.
+
+Everything in the engine happens at a time that the layer configurations fix, as long as its input
+is there and its output is taken. The quantities below are cycles, counted from reset; the hardware
+that each rule belongs to is named beside it. tests/sim/test_cycles.py holds all of this against
+the simulated engine, to the cycle.
+"""
+
+from bisect import bisect_right
+from collections import deque
+from dataclasses import dataclass, field
+
+from compiler.layers import Layer
+from compiler.program import Program
+from compiler.tape import packet_words
+from hw.config import EngineConfig, Mode
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """``ends[image][layer]`` is the cycle of a layer's last value; ``total`` ends with the last
+    byte that the engine puts out."""
+
+    ends: tuple[tuple[int, ...], ...]
+
+    @property
+    def total(self) -> int:
+        """Cycles from reset to the last byte, that one included."""
+        return self.ends[-1][-1] + 1
+
+    @property
+    def per_image(self) -> int:
+        """Cycles from one image's last byte to the next one's, once the engine is under way."""
+        if len(self.ends) == 1:
+            return self.total
+        return self.ends[-1][-1] - self.ends[-2][-1]
+
+
+def predict(program: Program, images: int = 1) -> Prediction:
+    """The schedule of ``images`` inferences in a row, from reset on."""
+    engine = EngineTime(program.config)
+    return Prediction(tuple(
+        tuple(engine.run(layer) for layer in program.layers) for _ in range(images)))
+
+
+@dataclass
+class Ring:
+    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
+
+    size: int
+    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
+    released: list[int] = field(default_factory=list)   # from when on its place is free
+
+    def fill(self, time: int, beats: int) -> int:
+        """The next entry, in ``beats`` beats from ``time`` on; the time after the last of them."""
+        index = len(self.arrived) - self.size
+        if index >= 0:
+            time = max(time, self.released[index])
+        self.arrived.append(time + beats)
+        return time + beats
+
+
+class EngineTime:
+    """The engine's clock as layers go through it."""
+
+    def __init__(self, config: EngineConfig):
+        self.config  = config
+        self.tape    = 1                  # when the tape's next beat can be taken (hw/rom.py)
+        self.idle    = 0                  # when the engine takes the next layer
+        self.weights = Ring(config.weight_words)
+        self.records = Ring(config.channel_records)
+        self.coming: deque[tuple[Ring, int, bool]] = deque()
+        self.writes: list[int] = []       # cycles in which the scratchpad is written, not read
+
+    def run(self, layer: Layer) -> int:
+        """Plays the tape's part of a layer, runs it, and returns the cycle of its last value."""
+        config = self.config
+        words = 0 if layer.weights is None else layer.weights.shape[1]
+        ahead = min(words, config.weight_words)
+        self.queue(records=len(layer.records[0]), words=ahead)
+        while self.coming:
+            self.take()
+        if layer.table is not None:
+            self.tape = max(self.tape + config.header_beats, self.idle) + 256
+        self.tape = max(self.tape + config.header_beats, self.idle) + config.layer_beats
+        start = self.tape + 1             # the cycle after `start` (hw/tape.py, hw/fetch.py)
+        self.queue(words=words - ahead)
+
+        self.writes.clear()
+        run = LayerTime(self, layer, start)
+        if layer.mode == Mode.LOAD:
+            run.load()
+        else:
+            for group in range(layer.fields["groups"] + 1):
+                if group:
+                    shared = layer.fields.get("shared_record")
+                    self.queue(records=0 if shared else config.rows, words=words)
+                run.group(group)
+        if layer.fields.get("shared_record"):
+            self.records.released += [run.last_take + run.steps + 6] * 2
+        self.idle = max(run.last_byte + 1, run.collected)
+        return run.last_byte
+
+    def queue(self, records: int = 0, words: int = 0) -> None:
+        """What the tape brings next: packets of records and of weights."""
+        config = self.config
+        self.coming += [(self.records, config.record_beats, index == 0)
+                        for index in range(records)]
+        beats = config.rows // config.tape_rows
+        self.coming += [(self.weights, beats, index % packet_words(config) == 0)
+                        for index in range(words)]
+
+    def take(self) -> None:
+        """The next entry from the tape into its ring, behind a header where a packet begins."""
+        ring, beats, begins = self.coming.popleft()
+        if begins:
+            self.tape += self.config.header_beats
+        self.tape = ring.fill(self.tape, beats)
+
+    def arrival(self, word: int) -> int:
+        """From when on a word of weights can be read."""
+        while len(self.weights.arrived) <= word:
+            self.take()
+        return self.weights.arrived[word]
+
+    def after(self, time: int, count: int) -> int:
+        """The ``count``-th cycle after ``time`` in which the scratchpad is not written."""
+        writes = self.writes
+        index = bisect_right(writes, time)
+        time += count
+        while index < len(writes) and writes[index] <= time:
+            time += 1
+            index += 1
+        return time
+
+
+class LayerTime:
+    """One layer on its way through fetcher, array or vector unit, collector and requantizer."""
+
+    def __init__(self, engine: EngineTime, layer: Layer, start: int):
+        self.engine, self.layer, self.fields = engine, layer, layer.fields
+        config = engine.config
+        is_array = layer.mode == Mode.ARRAY
+        self.is_array  = is_array
+        self.steps     = layer.fields.get("steps", 0) + 1
+        self.columns   = config.columns if is_array else 1
+        self.lanes     = config.rows if is_array else config.word_bytes   # results of a pixel
+        self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
+            * (layer.fields["ky"] + 1)
+        self.spacing   = config.tile_spacing if is_array else config.word_bytes
+        self.room      = config.results // config.tile_results
+        self.time      = start            # the next cycle in which a read may be issued
+        self.last_slot = -self.spacing    # start of the last slot of the tile before
+        self.leaves: list[int] = []       # when a tile's last value went into the requantizer
+        self.last_take = -self.steps
+        self.last_byte = 0
+        self.collected = 0
+        self.first_word = len(engine.weights.released)
+
+    def load(self) -> None:
+        """Mode LOAD: a byte a cycle, straight into the queue."""
+        count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
+        for index in range(count):
+            self.value(self.time + index)
+        self.last_byte = self.last_take + 8 + self.steps
+
+    def group(self, group: int) -> None:
+        """All tiles of one group of channels."""
+        f = self.fields
+        is_last_group = group == f["groups"]
+        channels = f["last_channels" if is_last_group else "channels"] + 1
+        for row in range(f["rows"] + 1):
+            for tile in range(f["tiles"] + 1):
+                first = row == 0 and tile == 0
+                last = row == f["rows"] and tile == f["tiles"]
+                pixels = self.columns if tile < f["tiles"] or not self.is_array \
+                    else f["last_columns"] + 1
+                done = self.fetch(first, last)
+                address = (f["out_base"] + group * f["out_group"] + row * f["out_row"]
+                           + tile * self.columns * f["out_pixel"])
+                self.collect(done, pixels, channels, address)
+        if self.is_array and not f.get("shared_record"):
+            self.engine.records.released += [self.last_take + self.steps + 6] \
+                * self.engine.config.rows
+
+    def fetch(self, first: bool, last: bool) -> int:
+        """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
+        engine, columns, slots = self.engine, self.columns, self.slots
+        waits = self.is_array and (first or last)
+        if not waits:
+            self.time = engine.after(self.time - 1, (slots - 1) * columns) + 1 if slots > 1 \
+                else self.time
+            self.slot(0)
+        else:
+            ring, repeats = engine.weights, self.fields.get("repeat_weights")
+            word = self.first_word
+            for slot in range(slots):
+                is_last = slot == slots - 1
+                start = self.slot(engine.arrival(word + columns - 1), is_last)
+                if last and (is_last or not repeats):
+                    for column in range(columns):
+                        issued = engine.after(start - 1, column + 1)
+                        ring.released.append(
+                            engine.after(issued, engine.config.rows) + 3)
+                if not repeats:
+                    word += columns
+            if last:
+                self.first_word = len(ring.released)
+        issued = self.time - 1
+        if self.is_array:
+            config = engine.config
+            return engine.after(issued, config.rows + config.columns + 1) + 2
+        return issued + 2
+
+    def slot(self, earliest: int, is_last: bool = True) -> int:
+        """Issues one slot, not before ``earliest``; the cycle of its first read."""
+        engine = self.engine
+        time = max(self.time, earliest)
+        if is_last:
+            if self.spacing > 1:
+                time = max(time, engine.after(self.last_slot, self.spacing - 1) + 1)
+            if len(self.leaves) >= self.room:
+                time = max(time, self.leaves[-self.room] + 1)
+        time = engine.after(time - 1, 1)
+        if is_last:
+            self.last_slot = time
+        self.time = engine.after(time - 1, self.columns) + 1
+        return time
+
+    def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
+        """A tile's results through the collector and the requantizer (hw/results.py)."""
+        to_stream = self.fields.get("to_stream")
+        banks, latency = self.engine.config.banks, 8 + self.steps
+        writes = self.engine.writes
+        for pixel in range(pixels):
+            shifted = done + 1 + pixel * self.lanes
+            for channel in range(channels):
+                self.value(shifted + channel)
+                if not to_stream and (channel == channels - 1
+                                      or (address + channel) % banks == banks - 1):
+                    writes.append(self.last_take + latency)
+            address += self.fields["out_pixel"]
+        self.leaves.append(self.last_take)
+        self.last_byte = self.last_take + latency
+        self.collected = done + 1 + self.columns * self.lanes
+
+    def value(self, queued: int) -> None:
+        """One value that enters the queue at ``queued``: when the requantizer takes it."""
+        self.last_take = max(queued + 2, self.last_take + self.steps)
