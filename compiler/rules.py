@@ -242,6 +242,16 @@ def softmax_output(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield None, f"beta {beta}"
 
 
+def short_softmax(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """SOFTMAX must be over at most 4095 values, for TFLite sums them in 12 integer bits.
+
+    Leave the SOFTMAX out and take the largest input.
+    """
+    values = graph.tensors[op.inputs[0]].shape[-1]
+    if values > 4095:
+        yield op.inputs[0], f"{values} values"
+
+
 def mean_over_pixels(graph: Graph, op: Operator) -> Iterator[Violation]:
     """MEAN must be over height and width, the axes 1 and 2 of four.
 
@@ -265,5 +275,6 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
     ((*POOLS, *RESHAPES, "PAD"), equal_quantization),
     (("SOFTMAX",), softmax_output),
+    (("SOFTMAX",), short_softmax),
     (("MEAN",), mean_over_pixels),
 )

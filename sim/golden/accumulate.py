@@ -53,8 +53,9 @@ class Requantizer:
         self.rows = max(1, PASS // self.channels)
         self.low, self.high, self.zero_point = rules[0].low, rules[0].high, zero_point_of(rules[0])
         self.bias = np.zeros(self.channels, np.int64) if bias is None else bias.astype(np.int64)
-        if isinstance(rules[0], Float64Rounding):
-            self.scale = self.tile(np.array([r.scale for r in rules]))       # type: ignore
+        floats = [rule for rule in rules if isinstance(rule, Float64Rounding)]
+        if floats:
+            self.scale = self.tile(np.array([rule.scale for rule in floats]))
             self.bias_tile = self.tile(self.bias.astype(np.float64))
             self.convert = self.float64_rounding
             return

@@ -81,18 +81,19 @@ def arg_max(graph: Graph, op: Operator, profile: str) -> Kernel:
 def l2_normalization(graph: Graph, op: Operator, profile: str) -> Kernel:
     """L2_NORMALIZATION along the last axis: TFLite reference_integer_ops L2Normalization.
 
-    The output's scale is 1 / 128, its zero point 0.
+    The output's scale is 1 / 128, which int8 brings in by the shift and uint8 by a product.
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     low, high = integer_range(output.dtype)
-    zero = (low + high + 1) // 2
+    factor, extra = (1, 7) if output.dtype == "int8" else (128, 0)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
         x = inputs[0].reshape(-1, source.shape[-1]).astype(np.int64) - source.zero_point
         norms, row = np.unique((x * x).sum(axis=1), return_inverse=True)
         factors = np.array([inverse_square_root(int(norm)) for norm in norms])[row.reshape(-1)]
-        y = double_rounding(x, factors[:, :1], factors[:, 1:] + 7) + zero
-        return [np.clip(y, low, high).astype(output.dtype).reshape(-1, *output.shape)]
+        y = double_rounding(x * factor, factors[:, :1], factors[:, 1:] + extra)
+        y = np.clip(y + output.zero_point, low, high).astype(output.dtype)
+        return [y.reshape(-1, *output.shape)]
 
     return kernel
 

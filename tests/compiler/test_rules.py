@@ -213,6 +213,10 @@ WRONG = [
      "operator 0 SOFTMAX: the output of SOFTMAX must have the scale 1/256 and the "
      "smallest zero point, and its beta must be above 0; found beta nan; quantize the model "
      "again, TFLite's specification fixes both"),
+    (graph_of("SOFTMAX", x={"shape": (1, 4096)}, y={"shape": (1, 4096)}),
+     "operator 0 SOFTMAX, tensor 'x': SOFTMAX must be over at most 4095 values, for TFLite sums "
+     "them in 12 integer bits; found 4096 values; leave the SOFTMAX out and take the largest "
+     "input"),
     (graph_of("MEAN", axes={"shape": (1,), "data": np.array([1], np.int32)},
               y={"shape": (1, 4, 2)}),
      "operator 0 MEAN, tensor 'axes': MEAN must be over height and width, the axes 1 and 2 of "

@@ -106,7 +106,7 @@ class Writer:
         return tflite.BufferEnd(self.builder)
 
     def code(self, deprecated: int, new: int, custom: bytes | None) -> int:
-        name = None if custom is None else self.builder.CreateByteVector(custom)
+        name = None if custom is None else self.builder.CreateString(custom)
         tflite.OperatorCodeStart(self.builder)
         tflite.OperatorCodeAddDeprecatedBuiltinCode(self.builder, deprecated)
         tflite.OperatorCodeAddBuiltinCode(self.builder, new)
@@ -122,7 +122,7 @@ class Writer:
             if tensor.data is not None:
                 buffer = len(self.buffers)
                 self.buffers.append(tensor.data)
-        name, shape = b.CreateByteVector(tensor.name), self.int32(tensor.shape)
+        name, shape = b.CreateString(tensor.name), self.int32(tensor.shape)
         b.StartVector(4, len(tensor.scale), 4)
         for scale in reversed(tensor.scale):
             b.PrependFloat32(scale)

@@ -225,6 +225,16 @@ def test_unknown_profile():
     assert str(caught.value) == "Profile must be one of litert, tflm, not 'xnnpack'"
 
 
+def test_softmax_of_many_equal_values_where_litert_aborts():
+    tensors = (int8("x", (4095,)), int8("y", (4095,), 1 / 256, -128))
+    graph = Graph("m", tensors, (Operator(0, "SOFTMAX", (0,), (1,), {"beta": 1.0}),), (0,), (1,))
+    x = np.zeros((1, 4095), np.int8)
+    assert (golden.run(graph, [x])[0] == -128).all()
+    x[0, 7] = 127
+    output = golden.run(graph, [x])[0][0]
+    assert output[7] == 127 and np.delete(output, 7).max() == -128
+
+
 def test_constants_are_shared_by_all_images():
     shape = np.array([[1, 2], [3, 4]], np.int8)
     tensors = (int8("x", (2, 2)), int8("c", (2, 2), data=shape), int8("z", (2, 2)))
