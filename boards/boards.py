@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from compiler.targets import TARGETS
 from hw.config import EngineConfig
 
 
@@ -12,12 +13,19 @@ class Board:
     name: str
     title: str
     device: str
-    engine: EngineConfig
-    clock_hz: int
+
+    @property
+    def engine(self) -> EngineConfig:
+        """The engine that its build has."""
+        return TARGETS[self.name].engine
+
+    @property
+    def clock_hz(self) -> int:
+        """The engine's clock."""
+        return TARGETS[self.name].clock_hz
 
 
 BOARDS = {board.name: board for board in (
-    Board("icebreaker", "iCEBreaker", "iCE40UP5K",
-          EngineConfig(rows=4, columns=1, lanes=4, tape_rows=4), 24_000_000),
+    Board("icebreaker", "iCEBreaker", "iCE40UP5K"),
 )}
 DEFAULT = BOARDS["icebreaker"]

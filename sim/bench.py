@@ -1,6 +1,6 @@
 """The test bench around an engine: memories for tape, inputs and outputs, and a stopwatch."""
 
-from amaranth import *
+from amaranth import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
@@ -23,6 +23,10 @@ class Bench(wiring.Component):
         self.io_depth    = io_depth
         self.times_depth = times_depth
         self.tape_init   = tape_init
+        # Here, so that a testbench in Amaranth's simulator gets at their words:
+        self.inputs  = Memory(shape=8, depth=io_depth, init=[])
+        self.outputs = Memory(shape=8, depth=io_depth, init=[])
+        self.times   = Memory(shape=48, depth=times_depth, init=[])
         super().__init__({
             "tape_length": In(range(tape_depth + 1)),
             "in_bytes":    In(range(io_depth + 1)),
@@ -39,9 +43,9 @@ class Bench(wiring.Component):
         m.submodules.engine = engine = Engine(self.config)
         m.submodules.tape = tape = TapeRom(self.config, depth=self.tape_depth,
                                            init=self.tape_init)
-        m.submodules.inputs  = inputs  = Memory(shape=8, depth=self.io_depth, init=[])
-        m.submodules.outputs = outputs = Memory(shape=8, depth=self.io_depth, init=[])
-        m.submodules.times   = times   = Memory(shape=48, depth=self.times_depth, init=[])
+        m.submodules.inputs  = inputs  = self.inputs
+        m.submodules.outputs = outputs = self.outputs
+        m.submodules.times   = times   = self.times
         connect(m, tape.o, engine.tape)
         m.d.comb += tape.length.eq(self.tape_length)
 

@@ -1,0 +1,94 @@
+"""Arrays in .npy and .npz files: what users give as inputs and get as outputs."""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from compiler.ir import Graph, Tensor
+from compiler.program import write_whole
+from sim.data import DataError
+
+# What numpy raises on files that are not its own, or are damaged.
+BROKEN = (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile)
+
+
+def read_inputs(path: Path, graph: Graph) -> list[np.ndarray]:
+    """The model's inputs ``[N, *shape]`` from an .npy, or ``in0``, ``in1``... of an .npz."""
+    if not path.is_file():
+        raise DataError(f"{path} is not a file")
+    names = [f"in{position}" for position in range(len(graph.inputs))]
+    found = _read(path, names)
+    if not isinstance(found, dict):
+        if len(names) > 1:
+            raise DataError(f"{path} holds one array, and the model has {len(names)} inputs; give "
+                            f"them in an .npz file as {', '.join(names)}")
+        found = {names[0]: found}
+    inputs = []
+    for name, index in zip(names, graph.inputs, strict=True):
+        if name not in found:
+            raise DataError(f"{path} has no array {name}; it must hold {', '.join(names)}")
+        what = f"{path}: {name}" if path.suffix == ".npz" else str(path)
+        inputs.append(_checked(what, found[name], graph.tensors[index]))
+        if len(inputs[-1]) != len(inputs[0]):
+            raise DataError(f"{what} holds {len(inputs[-1])} inputs, and in0 holds "
+                            f"{len(inputs[0])}")
+    return inputs
+
+
+def _read(path: Path, names: Sequence[str]) -> np.ndarray | dict[str, np.ndarray]:
+    try:
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            return found
+        with found:
+            return {name: found[name] for name in names if name in found.files}
+    except BROKEN as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise DataError(f"{path} cannot be read: {error.strerror}") from None
+        raise DataError(f"{path} is not a whole .npy or .npz file of numbers") from None
+
+
+def _checked(what: str, array: np.ndarray, tensor: Tensor) -> np.ndarray:
+    """The array as the model takes it; DataError where it is another kind of array."""
+    shape = f"[{', '.join(map(str, ('N', *tensor.shape)))}]"
+    if array.dtype.newbyteorder("=") != tensor.dtype or array.shape[1:] != tensor.shape \
+            or not array.ndim:
+        raise DataError(f"{what} must hold {tensor.dtype} {shape} for input {tensor.name!r}, not "
+                        f"{array.dtype} {list(array.shape)}")
+    if not len(array):
+        raise DataError(f"{what} holds no inputs: its first dimension is 0")
+    if tensor.dtype == "float32" and np.isnan(array).any():
+        raise DataError(f"{what} holds values that are not numbers (NaN), which no int8 stands for")
+    return np.ascontiguousarray(array, tensor.dtype)
+
+
+def check_outputs_path(path: Path, graph: Graph) -> None:
+    """DataError, before any work is done, where ``write_outputs`` would fail for sure."""
+    if path.suffix == ".npy" and len(graph.outputs) > 1:
+        raise DataError(f"{path} would hold one array, and the model has {len(graph.outputs)} "
+                        f"outputs; name an .npz file")
+    if path.is_dir():
+        raise DataError(f"{path} cannot be written: it is a folder")
+    if not path.parent.is_dir():
+        raise DataError(f"{path} cannot be written: {path.parent} is not a folder")
+
+
+def write_outputs(path: Path, outputs: Sequence[np.ndarray]) -> None:
+    """An .npy of the only output, or an .npz of ``out0``, ``out1``...; whole or not at all."""
+    content = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(content, outputs[0])
+    else:
+        np.savez(content, **{f"out{position}": array for position, array in enumerate(outputs)})
+    write_file(path, content.getvalue())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """The file with this content, or as it was before; DataError where it cannot be written."""
+    try:
+        write_whole(path, content)
+    except OSError as error:
+        raise DataError(f"{path} cannot be written: {error.strerror}") from None

@@ -1,0 +1,160 @@
+"""What a run found out, as text for people and as JSON for programs."""
+
+import itertools
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from compiler.cycles import predict
+from compiler.program import Program
+from sim.compare import Difference
+from sim.device import DeviceRun
+
+if TYPE_CHECKING:
+    from sim.run import Job
+
+# From the third image on every image takes as long as the one before: the schedule is static.
+PREDICTED_IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Report:
+    """``correct`` is None without labels, ``device_run`` with the golden model alone, and
+    ``program`` where the engine cannot run the model. ``seconds`` is the engine's time."""
+
+    job: "Job"
+    program: Program | None
+    source: str
+    images: int
+    equal: int
+    output_bytes: int
+    correct: int | None
+    difference: Difference | None
+    device_run: DeviceRun | None
+    seconds: float
+    wall_seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every output byte is the golden model's."""
+        return self.equal == self.images
+
+    @cached_property
+    def predicted_cycles(self) -> int | None:
+        """The compiler's count, from reset to the last output byte."""
+        if self.program is None:
+            return None
+        few = predict(self.program, min(self.images, PREDICTED_IMAGES))
+        return few.total + (self.images - len(few.ends)) * few.per_image
+
+    @property
+    def cycles_per_image(self) -> float | None:
+        """Of one image after the other; simulated, not predicted."""
+        if self.device_run is None:
+            return None
+        cycles = self.device_run.cycles_per_image
+        return int(cycles) if cycles == int(cycles) else cycles
+
+    @property
+    def images_per_second(self) -> float | None:
+        """What the board would reach at its clock."""
+        return None if self.device_run is None \
+            else self.job.target.clock_hz / self.device_run.cycles_per_image
+
+    @property
+    def layers(self) -> list[dict[str, Any]]:
+        """A row for each layer; the passes of one that runs in several are added up."""
+        if self.device_run is None or self.program is None:
+            return []
+        rows = []
+        pairs = zip(self.program.layers, self.device_run.layer_cycles, strict=True)
+        for (name, tensor), passes in itertools.groupby(
+                pairs, lambda pair: (pair[0].name, pair[0].tensor)):
+            layers, cycles = zip(*passes, strict=True)
+            macs = sum(layer.macs for layer in layers)
+            rows.append({"name": name, "tensor": tensor, "passes": len(layers),
+                         "cycles": sum(cycles), "macs": macs,
+                         "utilization": macs / (sum(cycles) * self.job.config.macs)})
+        return rows
+
+
+def document(report: Report) -> dict[str, Any]:
+    """All of it in plain values."""
+    job, device, config = report.job, report.device_run, report.job.config
+    return {
+        "model": str(job.model),
+        "engine": job.engine,
+        "board": job.target.name,
+        "geometry": f"{config.rows}x{config.columns}x{config.lanes}",
+        "macs_per_cycle": config.macs,
+        "clock_hz": job.target.clock_hz,
+        "profile": job.profile,
+        "data": report.source,
+        "images": report.images,
+        "correct": report.correct,
+        "accuracy": None if report.correct is None else report.correct / report.images,
+        "agrees": report.agrees,
+        "equal_images": report.equal,
+        "output_bytes": report.output_bytes,
+        "first_difference": None if report.difference is None
+        else asdict(report.difference) | {"text": str(report.difference)},
+        "macs": None if report.program is None else sum(x.macs for x in report.program.layers),
+        "tape_bytes": None if report.program is None else len(report.program.tape),
+        "cycles": device and device.cycles,
+        "predicted_cycles": report.predicted_cycles,
+        "first_image_cycles": device and device.first_image_cycles,
+        "cycles_per_image": report.cycles_per_image,
+        "images_per_second": report.images_per_second,
+        "layers": report.layers,
+        "simulated_cycles": device and device.simulated_cycles,
+        "simulated_cycles_per_second": device and device.simulated_cycles / report.seconds,
+        "seconds": report.seconds,
+        "wall_seconds": report.wall_seconds,
+    }
+
+
+def text(report: Report) -> str:
+    """All of it in lines."""
+    job, device, config = report.job, report.device_run, report.job.config
+    count = f"{report.images:,} image{'s' * (report.images != 1)}"
+    board = f"{job.target.name} at {job.target.clock_hz / 1e6:g} MHz"
+    lines = [f"model      {job.model.stem}, profile {job.profile}"]
+    if device is None:
+        lines.append("engine     golden: integer numpy, no cycles")
+    else:
+        lines.append(f"engine     {job.engine}: {config.rows} x {config.columns} x {config.lanes} "
+                     f"= {config.macs} MACs a cycle, {board}")
+    if report.correct is not None:
+        lines.append(f"accuracy   {report.correct / report.images:.2%}: {report.correct:,} of "
+                     f"{count} of {report.source}")
+    if device is not None:
+        lines.append(f"agreement  {report.equal:,} of {count} equal to the golden model in every "
+                     f"byte ({report.output_bytes:,} bytes)")
+    if report.difference is not None:
+        lines.append(f"first difference: {report.difference}")
+    if device is not None:
+        lines += timing(report, device, count, board)
+    lines.append(f"took       {report.wall_seconds:.1f} s")
+    return "\n".join(lines)
+
+
+def timing(report: Report, device: DeviceRun, count: str, board: str) -> list[str]:
+    """The lines about cycles."""
+    rows = report.layers
+    width = max(len(row["name"]) for row in rows)
+    total = sum(row["cycles"] for row in rows)
+    macs = sum(row["macs"] for row in rows)
+    rows = [*rows, {"name": "total", "cycles": total, "macs": macs,
+                    "utilization": macs / (total * report.job.config.macs)}]
+    return [
+        f"cycles     {report.cycles_per_image:,} an image; {device.cycles:,} for {count}, "
+        f"{report.predicted_cycles:,} predicted",
+        f"speed      {report.images_per_second:,.1f} images/s on {board}",
+        "",
+        f"{'layer':<{width}}  {'cycles':>12}  {'MACs':>12}  {'of the array':>12}",
+        *(f"{row['name']:<{width}}  {row['cycles']:>12,}  {row['macs']:>12,}  "
+          f"{row['utilization']:>12.1%}" for row in rows),
+        "",
+        f"simulated  {device.simulated_cycles:,} cycles in {report.seconds:.1f} s: "
+        f"{device.simulated_cycles / report.seconds / 1e6:,.2f} million a second",
+    ]

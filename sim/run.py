@@ -1,0 +1,175 @@
+"""One job of the simulator: a model, images and an engine in, a report out."""
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from compiler.errors import ModelError
+from compiler.fold import drop_unused, fold_constants
+from compiler.ir import Graph
+from compiler.program import Program, compile_model
+from compiler.reader import read_model
+from compiler.rules import check
+from compiler.targets import DEFAULT, Target
+from hw.config import EngineConfig
+from sim.arrays import check_outputs_path, read_inputs, write_file, write_outputs
+from sim.compare import difference, equal_images, locate
+from sim.data import DataError, load, quantize_input
+from sim.device import DeviceRun, to_stream
+from sim.golden import Golden
+from sim.host import Host
+from sim.python_engine import PythonEngine
+from sim.report import Report
+from sim.rtl import RtlEngine
+
+MODEL = Path(__file__).resolve().parents[1] / "models" / "mnist_cnn_int8.tflite"
+
+# How many images of the sample are enough to see that a model runs, engine by engine.
+SAMPLE_IMAGES = 1000
+PYTHON_IMAGES = 1
+
+ENGINES: dict[str, Callable[[Program], RtlEngine | PythonEngine]] = {
+    "rtl": RtlEngine, "python": PythonEngine}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What to run. ``inputs`` is a file and goes before ``data``; ``config`` is the engine's."""
+
+    model: Path = MODEL
+    engine: str = "rtl"
+    target: Target = DEFAULT
+    config: EngineConfig = DEFAULT.engine
+    profile: str = "litert"
+    data: str = "sample"
+    inputs: Path | None = None
+    outputs: Path | None = None
+    limit: int | None = None
+    vcd: Path | None = None
+    window: tuple[int, int] = (0, 10_000)
+
+
+def run(job: Job, note: Callable[[str], object]) -> Report:
+    """Does the job; ``note`` takes a sentence for the user that is no result."""
+    start = time.perf_counter()
+    graph = drop_unused(fold_constants(read_model(job.model)))
+    check(graph)
+    try:
+        program = compile_model(graph, job.config, job.profile)
+    except ModelError as error:
+        if job.engine != "golden":
+            raise
+        note(f"the engine cannot run this model, the golden model can: {error}")
+        program = None
+    inputs, labels, source = images(job, graph)
+    if job.outputs:
+        check_outputs_path(job.outputs, graph)
+
+    device_run, seconds, first_difference = None, 0.0, None
+    if job.engine == "golden":
+        begin = time.perf_counter()
+        outputs = wanted = run_golden(graph, job.profile, inputs)
+        seconds = time.perf_counter() - begin
+    else:
+        host = Host(program)
+        device_inputs = host.to_device(inputs)
+        if job.vcd:
+            record(program, device_inputs, job.window, job.vcd)
+        device_run, seconds = run_device(ENGINES[job.engine](program), device_inputs)
+        outputs = host.from_device(device_run.outputs)
+        wanted = run_golden(graph, job.profile, inputs)
+    equal = equal_images(outputs, wanted)
+    if not equal.all():
+        image = int(np.argmin(equal))
+        first_difference = locate(program, device_inputs, image) \
+            or output_difference(graph, outputs, wanted, image)
+    if job.outputs:
+        write_outputs(job.outputs, outputs)
+    return Report(
+        job=job, program=program, source=source, images=len(equal), equal=int(equal.sum()),
+        output_bytes=sum(array.nbytes for array in outputs), correct=hits(outputs[0], labels),
+        difference=first_difference, device_run=device_run, seconds=seconds,
+        wall_seconds=time.perf_counter() - start)
+
+
+def images(job: Job, graph: Graph) -> tuple[list[np.ndarray], np.ndarray | None, str]:
+    """The model's inputs, their labels where there are any, and where they are from."""
+    limit = job.limit or (PYTHON_IMAGES if job.engine == "python" else None)
+    if job.inputs:
+        return [array[:limit] for array in read_inputs(job.inputs, graph)], None, str(job.inputs)
+    if len(graph.inputs) != 1:
+        raise DataError(f"the model has {len(graph.inputs)} inputs, and images are one; give all "
+                        "of them with --inputs X.npz")
+    dataset = load(job.data)
+    if job.data == "sample":
+        limit = limit or SAMPLE_IMAGES
+    try:
+        inputs = quantize_input(dataset.images[:limit], graph.tensors[graph.inputs[0]])
+    except DataError as error:
+        raise DataError(f"{error}; give this model's own inputs with --inputs X.npy") from None
+    return [inputs], dataset.labels[:limit], dataset.name
+
+
+def run_golden(graph: Graph, profile: str, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The golden model's outputs."""
+    golden, parts = Golden(graph, profile), []
+    with progress("golden model", len(inputs[0])) as bar:
+        for first in range(0, len(inputs[0]), golden.block):
+            parts.append(golden.run([array[first:first + golden.block] for array in inputs]))
+            bar.update(len(parts[-1][0]))
+    return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
+
+
+def run_device(engine: RtlEngine | PythonEngine,
+               inputs: Sequence[np.ndarray]) -> tuple[DeviceRun, float]:
+    """What the engine made of its inputs, and in how many seconds."""
+    start = time.perf_counter()
+    with progress("simulation", len(inputs[0])) as bar:
+        return engine.run(inputs, bar.update), time.perf_counter() - start
+
+
+def progress(what: str, count: int) -> tqdm:
+    """A bar for whoever waits longer than two seconds at a terminal."""
+    return tqdm(desc=what, total=count, unit="image", delay=2, disable=None, leave=False)
+
+
+def record(program: Program, inputs: Sequence[np.ndarray], window: tuple[int, int],
+           path: Path) -> None:
+    """Writes all signals of the RTL in the cycles of ``window`` as VCD."""
+    engine, stream = RtlEngine(program), to_stream(inputs)
+    machine = engine.machine(stream[engine.shares(len(stream))[0]])
+    start, stop = window
+    passed = machine.run(start, until="done")
+    if passed < start:
+        raise DataError(f"the window {start}:{stop} begins after the run's last cycle, {passed}")
+    recording = machine.record(stop - start)
+    with tempfile.TemporaryDirectory() as folder:
+        text = Path(folder) / "window.vcd"
+        recording.write_vcd(text)
+        write_file(path, text.read_bytes())
+
+
+def output_difference(graph: Graph, outputs: Sequence[np.ndarray], wanted: Sequence[np.ndarray],
+                      image: int):
+    """The first difference in the outputs of an image, for what no layer gives away."""
+    return next(found for index, one, other in zip(graph.outputs, outputs, wanted, strict=True)
+                if (found := difference("output", graph.tensors[index].name, image, one[image],
+                                        other[image])))
+
+
+def hits(output: np.ndarray, labels: np.ndarray | None) -> int | None:
+    """How many outputs name their label: by their largest value, or by being it."""
+    if labels is None:
+        return None
+    values = output.reshape(len(output), -1)
+    if values.shape[1] == 1 and np.issubdtype(output.dtype, np.integer) and output.itemsize > 1:
+        return int((values[:, 0] == labels).sum())
+    if math.prod(values.shape[1:]) <= int(labels.max()):
+        return None
+    return int((values.argmax(axis=1) == labels).sum())
