@@ -23,7 +23,11 @@ class Host:
 
     def from_device(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The model's outputs of the device's outputs."""
-        return self.epilogue.run(flipped(outputs, self.partition.flip_outputs))
+        return self.epilogue.run(self.received(outputs))
+
+    def received(self, outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The device's outputs in the types that they have in the model."""
+        return flipped(outputs, self.partition.flip_outputs)
 
 
 def flipped(arrays: Sequence[np.ndarray], flips: Sequence[bool]) -> list[np.ndarray]:

@@ -20,7 +20,7 @@ PREDICTED_IMAGES = 3
 @dataclass(frozen=True)
 class Report:
     """``correct`` is None without labels, ``device_run`` with the golden model alone, and
-    ``program`` where the engine cannot run the model. ``seconds`` is the engine's time."""
+    ``program`` where the engine cannot run the model. ``seconds`` is the simulation's time."""
 
     job: "Job"
     program: Program | None
@@ -31,7 +31,7 @@ class Report:
     correct: int | None
     difference: Difference | None
     device_run: DeviceRun | None
-    seconds: float
+    seconds: float | None
     wall_seconds: float
 
     @property
