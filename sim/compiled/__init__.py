@@ -10,6 +10,7 @@ Millions of cycles a second where Amaranth's simulator makes thousands, and no C
 
 What it simulates is what Amaranth's simulator would, a clock cycle at a time: a component with one
 clock, made of logic, flip-flops and memories. Anything else raises UnsupportedDesign, by name.
+An Assert that does not hold raises SimulationError; Print and Cover do nothing.
 """
 
 from .machine import Design as Design

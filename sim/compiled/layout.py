@@ -46,7 +46,7 @@ class Layout:
 
     ``registers`` holds the input ports, the flip-flops, the outputs of synchronous read ports and
     the results of the last evaluation (``results``, which are no state); ``memories`` the rest.
-    A memory whose addresses can go beyond its end has one more word there, which stays zero.
+    Each memory has one more word, which stays zero: that is what is read beyond its end.
     """
 
     def __init__(self, netlist: Netlist, results: dict[object, int]):

@@ -87,7 +87,7 @@ class Machine:
     def __init__(self, design: Design):
         self.design = design
         layout = design.layout
-        # Memories begin where cache lines do.
+        # Both areas begin where cache lines do.
         spare = np.zeros(layout.size + CACHE_LINE, np.uint8)
         start = -spare.ctypes.data % CACHE_LINE
         self._state = spare[start:start + layout.size]
@@ -222,8 +222,7 @@ class Machine:
 
         The recording also holds the cycle that was reached, as its last.
         """
-        size = self.design.rows.size
-        rows = np.zeros((cycles + 1, size), np.uint8)
+        rows = np.zeros((max(cycles, 0) + 1, self.design.rows.size), np.uint8)
         self._advance(self.design.trace, cycles, None, rows.ctypes.data)
         slots = {name: (self.design.rows.slots[nets], signed)
                  for name, (nets, signed) in self.design.netlist.signals.items()}

@@ -131,12 +131,11 @@ def _check_clock(netlist: nir.Netlist) -> None:
     if not first.is_cell or first.cell != 0:
         raise UnsupportedDesign(f"Clock must be an input, not made by logic as that of the "
                                 f"{first_place}")
+    # From here on nobody needs the clock's net, so whoever still reads it takes it for data.
     for cell in netlist.cells:
-        data = cell.input_nets()
         if hasattr(cell, "clk"):
-            clk, cell.clk = cell.clk, nir.Net.from_const(0)
-            data, cell.clk = cell.input_nets(), clk
-        if first in data:
+            cell.clk = nir.Net.from_const(0)
+        if first in cell.input_nets():
             raise UnsupportedDesign("Clock must not be used as data, as it is by the "
                                     f"{type(cell).__name__} from {_location(cell.src_loc)}")
 

@@ -24,7 +24,7 @@ class Schedule:
     """``cells`` of a place are to be evaluated in this order, and before those of other places.
 
     ``registers`` of a group keep their values unless one of its guards is 1. ``early`` are those
-    that are read outside of their group: to be loaded before any group stores.
+    that are read in other places too: to be loaded before anything is stored.
     """
     cells: dict[Place, list[int]]
     registers: dict[Place, list[int]]
@@ -48,6 +48,7 @@ def schedule(netlist: Netlist, always: Iterable[nir.Net], leave: Iterable[nir.Ne
             everywhere[ALWAYS] |= _cells_of(home)
     order = _order(cells, set().union(*reads.values(), *everywhere.values()))
     places = _places(cells, order, homes, reads, everywhere)
+    # Dissolve groups that are too small, which makes others' logic common:
     sizes = Counter([*places.values(), *homes.values()])
     homes = {index: home if sizes[home] >= LEAST_CELLS else ALWAYS
              for index, home in homes.items()}

@@ -53,11 +53,12 @@ def random_value(rng, shape):
 class RandomDesign(wiring.Component):
     """Registers, memories and outputs that are random expressions of one another.
 
-    A seed is a design: elaborated again, it is the same. ``stimulus`` gives its inputs.
+    A seed is a design: elaborated again, it is the same. ``stimulus`` gives its inputs. Memories
+    have one of ``depths``.
     """
 
-    def __init__(self, seed):
-        self.seed = seed
+    def __init__(self, seed, depths=(1, 7, 16, 20, 32)):
+        self.seed, self.depths = seed, depths
         rng = random.Random(f"ports {seed}")
         super().__init__({
             **{f"i{index}": In(self.shape(rng, 40)) for index in range(4)},
@@ -107,7 +108,7 @@ class RandomDesign(wiring.Component):
         """A memory with its ports at random addresses; returns what is read."""
         m, rng = self.m, self.rng
         words, bits = rng.choice([(1, rng.randint(1, 70)), (rng.randint(2, 4), 8), (2, 20)])
-        depth = rng.choice([1, 7, 16, 20, 32])
+        depth = rng.choice(self.depths)
         m.submodules[f"memory{index}"] = memory = Memory(
             shape=words * bits, depth=depth,
             init=[rng.getrandbits(words * bits) for _ in range(depth)])
@@ -145,8 +146,12 @@ class RandomDesign(wiring.Component):
                     domain += target[half - 1:].eq(self.expression(pool, 1))
 
     def named(self, value):
-        """A signal with this value: Amaranth's simulator selects parts rightly only from those."""
-        signal = Signal(value.shape(), name=f"named{next(self.names)}")
+        """An unsigned signal with this value, to select parts of.
+
+        Of expressions Amaranth's simulator selects wrong bits; beyond the end of signed signals it
+        finds the sign, and Yosys zeros.
+        """
+        signal = Signal(len(value), name=f"named{next(self.names)}")
         self.m.d.comb += signal.eq(value)
         return signal
 
