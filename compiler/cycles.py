@@ -176,7 +176,7 @@ class LayerTime:
                 pixels = self.columns if tile < f["tiles"] or not self.is_array \
                     else f["last_columns"] + 1
                 done = self.fetch(first, last)
-                address = (f["out_base"] + group * f["out_group"] + row * f["out_row"]
+                address = (f["out_base"] + group * (f["channels"] + 1) + row * f["out_row"]
                            + tile * self.columns * f["out_pixel"])
                 self.collect(done, pixels, channels, address)
         if self.is_array and not f.get("shared_record"):
@@ -208,8 +208,7 @@ class LayerTime:
                 self.first_word = len(ring.released)
         issued = self.time - 1
         if self.is_array:
-            config = engine.config
-            return engine.after(issued, config.rows + config.columns + 1) + 2
+            return engine.after(issued, engine.config.array_latency) + 3
         return issued + 2
 
     def slot(self, earliest: int, is_last: bool = True) -> int:

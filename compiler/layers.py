@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from amaranth.hdl import Shape
 
 from compiler.errors import ModelError
 from hw.config import EngineConfig, Mode, layer_layout
@@ -108,7 +109,7 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
         "channels": group_channels - 1,
         "last_channels": (output.channels - 1) % group_channels,
         "out_base": output.address, "out_pixel": output.channels,
-        "out_row": output.row_bytes, "out_group": group_channels,
+        "out_row": output.row_bytes,
     }
 
 
@@ -130,8 +131,8 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     checked = {}
     for name, member in layer_layout(config):
         value = layer.fields.get(name, 0)
-        shape = member.shape
-        width, is_signed = (shape, False) if isinstance(shape, int) else (shape.width, shape.signed)
+        shape = Shape.cast(member.shape)
+        width, is_signed = shape.width, shape.signed
         if name in ADDRESSES:
             value %= 1 << width
         low, high = (-(1 << width - 1), (1 << width - 1) - 1) if is_signed else (0, (1 << width) - 1)
@@ -143,7 +144,7 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     return checked
 
 
-ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row", "out_group")
+ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row")
 
 
 def one_tile_each(layer: Layer, config: EngineConfig) -> Sequence[Layer]:

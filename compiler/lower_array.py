@@ -45,13 +45,16 @@ def hardware_record(op: Operator, record: Record, zero_point: int) -> Record:
 
 
 def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_min: np.ndarray,
-                acc_max: np.ndarray, config: EngineConfig) -> tuple[dict[str, int], list[Record]]:
+                acc_max: np.ndarray, config: EngineConfig,
+                shared: bool = False) -> tuple[dict[str, int], list[Record]]:
     """Fields and records that make the requantizer equal to ``rules``; arrays are ``[channels]``.
 
-    The range is that of the sum with its bias.
+    The range is that of the sum with its bias. A record is ``shared`` by all channels, or the
+    requantizer needs two steps to fetch the next one.
     """
     try:
-        digits, channels = fit(rules, acc_min, acc_max, RequantizerWidths(config))
+        digits, channels = fit(rules, acc_min, acc_max, RequantizerWidths(config),
+                               least_digits=1 if shared else 2)
     except StaircaseError as error:
         raise ModelError(f"operator {op.index} {op.kind}: {error}; "
                          "give the layer's tensors less extreme scales") from None
@@ -251,7 +254,8 @@ def average(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                 bias = -source.zero_point * count if op.kind == "MEAN" else 0
                 fields, records = fit_records(
                     op, rules, np.array([bias]), np.array([-128 * count + bias]),
-                    np.array([127 * count + bias]), config)
+                    np.array([127 * count + bias]), config,
+                    shared=True)
                 layer = window_fields(
                     config, Mode.ARRAY, x, Image(
                         y.address + first_row * y.row_bytes + first * y.channels, rows, width,

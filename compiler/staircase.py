@@ -75,11 +75,11 @@ def _datapath(acc: np.ndarray, m: np.ndarray, r0: np.ndarray, r1: np.ndarray, s:
 
 
 def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
-        hardware: Hardware) -> tuple[int, list[Requantize]]:
+        hardware: Hardware, least_digits: int = 1) -> tuple[int, list[Requantize]]:
     """``(digits, parameters)``, exact for all accumulators in ``acc_min..acc_max``.
 
     One rule a channel, all with the same ``low`` and ``high``; the ranges are int64
-    ``[channels]``. ``digits`` is the least that keeps every step inside the saturation and has
+    ``[channels]``. ``digits`` is the least, from ``least_digits`` on, that keeps every step inside the saturation and has
     parameters for every channel. StaircaseError where there are none; nothing is approximated.
     """
     acc_min = np.asarray(acc_min, np.int64)[:, None]
@@ -92,7 +92,8 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     zero_point = np.array([rule.zero_point for rule in rules], np.int64)
     slope = np.array([rule.slope for rule in rules])
     failed: NoSlope | None = None
-    for digits in range(_digits_for(steps, acc_min, acc_max, hardware), MAX_DIGITS + 1):
+    enough = max(least_digits, _digits_for(steps, acc_min, acc_max, hardware))
+    for digits in range(enough, MAX_DIGITS + 1):
         problem = _problem(rule, levels, steps, acc_min, acc_max, digits, low, high, zero_point,
                            slope, hardware)
         try:

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .multiply import DualMultiply
+from .multiply import Accumulator, PairMultiply
 
 
 class Beat(data.Struct):
@@ -17,12 +17,10 @@ class Beat(data.Struct):
 class ProcessingElement(wiring.Component):
     """Adds up ``lanes`` products each cycle, and hands the sum of a tile to its drain register.
 
-    ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by a cycle. A word that is `last` puts the
-    sum, itself included, into ``drain`` three cycles after it came, and clears the sum. All that
-    waits for ``en``, but for the drain: with ``shift`` it takes over its neighbour's.
+    ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by a cycle. With the word that is `last` the
+    sum is complete after ``PE_CYCLES`` cycles of ``en``; a cycle later, with or without
+    ``en``, it is in ``drain``. With ``shift`` the drain takes over its neighbour's.
     """
-
-    PIPELINE_CYCLES = 3
 
     def __init__(self, *, lanes, acc_width):
         self.lanes     = lanes
@@ -44,35 +42,43 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
+        a, w, drain = (Signal.like(port, reset_less=True)
+                       for port in (self.a_o, self.w_o, self.drain))
+        m.d.comb += [self.a_o.eq(a), self.w_o.eq(w)]
         with m.If(self.en):
-            m.d.sync += [self.a_o.eq(self.a_i), self.w_o.eq(self.w_i), self.beat_o.eq(self.beat_i)]
+            m.d.sync += [a.eq(self.a_i), w.eq(self.w_i), self.beat_o.eq(self.beat_i)]
 
-        # Multiply, two lanes to a block:
-        products = []
+        # Multiply and add in pairs, then add the pairs:
+        pairs = []
         for lane in range(0, self.lanes, 2):
-            pair = min(2, self.lanes - lane)
-            m.submodules[f"multiply{lane}"] = multiply = DualMultiply()
+            m.submodules[f"multiply{lane}"] = multiply = PairMultiply()
             m.d.comb += multiply.en.eq(self.en)
-            for k in range(pair):
+            for k in range(min(2, self.lanes - lane)):
                 m.d.comb += [multiply.a[k].eq(self.a_i[lane + k]),
                              multiply.b[k].eq(self.w_i[lane + k])]
-                products.append(multiply.p[k])
-
-        # Add the products up. Both beats are those of the stage's contents:
-        total = Signal(signed(16 + (self.lanes - 1).bit_length()), reset_less=True)
-        beat_sum = Signal(Beat)
+            pairs.append(multiply.o)
+        total = Signal(signed(16 + (len(pairs) - 1).bit_length()), reset_less=True)
+        beat_pair, beat_total = Signal(Beat), Signal(Beat)
         with m.If(self.en):
-            m.d.sync += [total.eq(balanced_sum(products)), beat_sum.eq(self.beat_o)]
+            m.d.sync += [total.eq(balanced_sum(pairs)),
+                         beat_pair.eq(self.beat_o), beat_total.eq(beat_pair)]
 
-        # Accumulate. A complete sum moves on and leaves zero behind, so that none is ever loaded:
-        acc, result = Signal(signed(self.acc_width)), Signal(signed(self.acc_width))
-        m.d.comb += result.eq(acc + total)
-        with m.If(self.en & beat_sum.valid):
-            m.d.sync += acc.eq(Mux(beat_sum.last, 0, result))
-        with m.If(self.en & beat_sum.valid & beat_sum.last):
-            m.d.sync += self.drain.eq(result)
-        with m.Elif(self.shift):
-            m.d.sync += self.drain.eq(self.neighbour)
+        # Accumulate: the first sum of a tile replaces what the one before left.
+        m.submodules.accumulator = accumulator = Accumulator(width=len(total),
+                                                             acc_width=self.acc_width)
+        fresh  = Signal(init=1)
+        counts = self.en & beat_total.valid
+        m.d.comb += [accumulator.en.eq(counts), accumulator.fresh.eq(fresh),
+                     accumulator.i.eq(total)]
+        with m.If(counts):
+            m.d.sync += fresh.eq(beat_total.last)
+
+        # Hand the tile's sum over:
+        complete = Signal()
+        m.d.sync += complete.eq(counts & beat_total.last)
+        with m.If(complete | self.shift):
+            m.d.sync += drain.eq(Mux(complete, accumulator.o, self.neighbour))
+        m.d.comb += self.drain.eq(drain)
         return m
 
 
@@ -96,11 +102,6 @@ class SystolicArray(wiring.Component):
             "shift": In(1),
             "o":     Out(signed(config.acc_width)),
         })
-
-    @staticmethod
-    def latency(config):
-        """Cycles of ``en`` from a tile's last word at row 0 to its last result."""
-        return config.rows + config.columns - 2 + ProcessingElement.PIPELINE_CYCLES
 
     def elaborate(self, platform):
         m = Module()

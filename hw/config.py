@@ -13,6 +13,9 @@ from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
 
+PE_CYCLES = 4      # of a processing element, from a word to the sum with it
+
+
 @dataclass(frozen=True)
 class EngineConfig:
     """Parameters of one engine. All sizes are in bytes, words or records as their comment says."""
@@ -103,6 +106,11 @@ class EngineConfig:
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
 
     @property
+    def array_latency(self):
+        """Cycles from the last word of a tile at the array's corner to its last complete sum."""
+        return self.rows + self.columns - 2 + PE_CYCLES
+
+    @property
     def tile_spacing(self):
         """Least cycles from one array tile to the next, so that results can shift out."""
         return self.rows * self.columns + self.rows + self.columns - 2
@@ -149,6 +157,8 @@ def layer_layout(config):
     """
     address = unsigned(config.addr_width)
     offset = signed(config.addr_width + 2)
+    stride = unsigned(config.addr_width)
+    lanes = range(config.word_bytes + 1)
     rows = unsigned(max(1, ceil_log2(config.tile_results)))
     return data.StructLayout({
         "mode":           2,
@@ -173,20 +183,19 @@ def layer_layout(config):
         "row_stride":     address,
         "ky_stride":      address,
         "x_start":        offset,
-        "group_stride":   offset,
-        "tile_stride":    offset,
-        "column_stride":  offset,
-        "kx_stride":      offset,
-        "row_bytes":      offset,
-        "y_start":        signed(13),
-        "y_row_step":     8,
-        "y_ky_step":      8,
+        "group_stride":   lanes,
+        "tile_stride":    stride,
+        "column_stride":  stride,
+        "kx_stride":      stride,
+        "row_bytes":      unsigned(config.addr_width + 1),
+        "y_start":        signed(9),
+        "y_row_step":     4,
+        "y_ky_step":      4,
         "height":         12,
         "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
-        "channels":       rows,         # of a group, less one
+        "channels":       rows,         # of a group, less one: the output's stride of groups
         "last_channels":  rows,         # of the last group, less one
         "out_base":       address,
         "out_pixel":      address,      # strides of the output
         "out_row":        address,
-        "out_group":      address,
     })

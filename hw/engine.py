@@ -97,15 +97,17 @@ class Engine(wiring.Component):
         is_array = layer.mode == Mode.ARRAY
         m.d.comb += [ending.done.eq(token.valid & token.last & is_array),
                      ending.tile.eq(token.tile)]
-        for stage in range(SystolicArray.latency(config)):
+        for stage in range(config.array_latency):
             following = Signal(ending.shape(), name=f"ending{stage}")
             with m.If(advance):
                 m.d.sync += following.eq(ending)
             ending = following
+        drained = Signal.like(ending)        # the sums are in the drains a cycle later
+        m.d.sync += [drained.tile.eq(ending.tile), drained.done.eq(advance & ending.done)]
         m.d.comb += [
-            collector.array_done.eq(advance & ending.done),
+            collector.array_done.eq(drained.done),
             collector.vector_done.eq(advance & token.valid & token.last & ~is_array),
-            collector.tile.eq(Mux(is_array, ending.tile, token.tile)),
+            collector.tile.eq(Mux(is_array, drained.tile, token.tile)),
             collector.array.eq(array.o), collector.vector.eq(vector.o),
             array.shift.eq(collector.shift), vector.shift.eq(collector.shift),
         ]

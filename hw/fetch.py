@@ -95,7 +95,9 @@ class Fetcher(wiring.Component):
                   kx=layer.kx_stride, chunk=C(config.word_bytes),
                   column=layer.column_stride if config.columns > 1 else None)
         row_addr = chain("row_addr", layer.base, row=layer.row_stride, ky=layer.ky_stride)
-        y = chain("y", layer.y_start, row=layer.y_row_step, ky=layer.y_ky_step)
+        y_start = Signal(signed(len(layer.height) + 1))
+        m.d.comb += y_start.eq(layer.y_start)
+        y = chain("y", y_start, row=layer.y_row_step, ky=layer.y_ky_step)
         m.d.comb += self.addr.eq(row_addr + x)
 
         # Weights: each tile plays its group's again; the group's last tile lets them go.
@@ -133,12 +135,20 @@ class Fetcher(wiring.Component):
             m.d.sync += spacing.eq(spacing - 1)
 
         # Bytes outside of the image, told by where they lie in their row:
-        y_outside = y.as_unsigned() >= layer.height + 1
+        y_outside = y.as_unsigned() > layer.height
         remaining = Signal.like(x)
         outside   = Signal(config.word_bytes)
-        m.d.comb += remaining.eq(layer.row_bytes - x)
+        bits = (config.word_bytes - 1).bit_length()
+        left_of, right_of = Signal(), Signal()       # the first lane is this far from an edge
+        m.d.comb += [
+            remaining.eq(layer.row_bytes - x),
+            left_of.eq(~x[bits:].all()),             # further than a word, where x < 0
+            right_of.eq(~remaining[bits:].any()),    # within a word, where remaining >= 0
+        ]
         for lane in range(config.word_bytes):
-            m.d.comb += outside[lane].eq(y_outside | (x < -lane) | (remaining <= lane))
+            before = x[-1] & (left_of | (x[:bits] < (1 << bits) - lane))
+            behind = remaining[-1] | (right_of & (remaining[:bits] <= lane))
+            m.d.comb += outside[lane].eq(y_outside | before | behind)
 
         # What the tile, and the read, is the last of:
         token = Signal(Token)

@@ -18,12 +18,12 @@ class Loop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        left = Signal.like(self.count)
-        m.d.comb += self.last.eq(left == 0)
+        turn = Signal.like(self.count)
+        m.d.comb += self.last.eq(turn == self.count)
         with m.If(self.start | (self.step & self.last)):
-            m.d.sync += left.eq(self.count)
+            m.d.sync += turn.eq(0)
         with m.Elif(self.step):
-            m.d.sync += left.eq(left - 1)
+            m.d.sync += turn.eq(turn + 1)
         return m
 
 

@@ -1,39 +1,67 @@
-"""The multipliers, each with the vendor's block behind a platform hook."""
+"""The arithmetic of the inner loop, each part with the vendor's own behind a platform hook."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 
-class DualMultiply(wiring.Component):
-    """Two signed 8-bit products, a cycle after their factors.
+class PairMultiply(wiring.Component):
+    """The sum of two products of signed bytes, two cycles after their factors.
 
-    Platform override: ``platform.get_dual_multiply(component)``.
+    The sum is kept in 16 bits: of a pair of ``b``, at most one may be -128.
+
+    Platform override: ``platform.get_pair_multiply(component)``.
     """
 
     en: In(1)
     a:  In(data.ArrayLayout(signed(8), 2))
     b:  In(data.ArrayLayout(signed(8), 2))
-    p:  Out(data.ArrayLayout(signed(16), 2))
+    o:  Out(signed(16))
 
     def elaborate(self, platform):
-        if hasattr(platform, "get_dual_multiply"):
-            return platform.get_dual_multiply(self)
+        if hasattr(platform, "get_pair_multiply"):
+            return platform.get_pair_multiply(self)
         m = Module()
-        for k in range(2):
-            product = Signal(signed(16), reset_less=True)
-            m.d.comb += self.p[k].eq(product)
-            with m.If(self.en):
-                m.d.sync += product.eq(self.a[k] * self.b[k])
+        products = [Signal(signed(16), name=f"product{k}", reset_less=True) for k in range(2)]
+        total = Signal(signed(16), reset_less=True)
+        m.d.comb += self.o.eq(total)
+        with m.If(self.en):
+            m.d.sync += [products[k].eq(self.a[k] * self.b[k]) for k in range(2)]
+            m.d.sync += total.eq(products[0] + products[1])
+        return m
+
+
+class Accumulator(wiring.Component):
+    """With ``en``, takes ``i`` in place of what it holds, if ``fresh``, or adds it to that.
+
+    Platform override: ``platform.get_accumulator(component)``.
+    """
+
+    def __init__(self, *, width, acc_width):
+        self.width     = width
+        self.acc_width = acc_width
+        super().__init__({
+            "en":    In(1),
+            "fresh": In(1),
+            "i":     In(signed(width)),
+            "o":     Out(signed(acc_width)),
+        })
+
+    def elaborate(self, platform):
+        if hasattr(platform, "get_accumulator"):
+            return platform.get_accumulator(self)
+        m = Module()
+        acc = Signal(signed(self.acc_width), reset_less=True)
+        m.d.comb += self.o.eq(acc)
+        with m.If(self.en):
+            m.d.sync += acc.eq(Mux(self.fresh, self.i, acc + self.i))
         return m
 
 
 class DigitMultiply(wiring.Component):
-    """A signed digit times an unsigned multiplier, two cycles after both.
+    """A signed digit times an unsigned multiplier that comes a cycle later.
 
-    Radix 4 with the digits -2 to 1 and a carry would be Booth's; here each pair of the digit's
-    bits picks 0, b, 2b or -b, which halves the rows that the adders see. Rows are added pairwise
-    into a register and the sums in a second one, so that no path holds more than two additions.
+    The product follows the digit by three cycles, the multiplier by two.
 
     Platform override: ``platform.get_digit_multiply(component)``.
     """
@@ -52,8 +80,9 @@ class DigitMultiply(wiring.Component):
         if hasattr(platform, "get_digit_multiply"):
             return platform.get_digit_multiply(self)
         m = Module()
+        digit = Signal.like(self.a, reset_less=True)
         product, delayed = (Signal.like(self.p, reset_less=True) for _ in range(2))
         m.d.comb += self.p.eq(delayed)
         with m.If(self.en):
-            m.d.sync += [product.eq(self.a * self.b), delayed.eq(product)]
+            m.d.sync += [digit.eq(self.a), product.eq(digit * self.b), delayed.eq(product)]
         return m

@@ -39,8 +39,8 @@ class Requantizer(wiring.Component):
 
     Records come from the tape (``records``, a record in `record_beats` beats) into a ring. A
     group's channels use consecutive ones, the next pixel the same again, and the next group those
-    after the `rows` records that belong to this one. With `shared_record` all use the first, and
-    the layer owns two.
+    after the `rows` records that belong to this one; it takes at least two `steps`. With
+    `shared_record` all use the first, and the layer owns two.
     """
 
     def __init__(self, config, layer):
@@ -108,17 +108,15 @@ class Requantizer(wiring.Component):
         with m.Elif(run & (wait != 0)):
             m.d.sync += wait.eq(wait - 1)
 
-        # Add the bias:
-        stage_acc, stage_total = Signal(Stage), Signal(Stage)
-        index_acc, index_total = Signal(index_shape), Signal(index_shape)
-        acc, total = Signal(signed(config.acc_width)), Signal(signed(32))
+        # Add the bias. It has been read by then: `index` stays for two cycles at the least, unless
+        # it always stays, with `shared_record`.
+        stage_total, index_total = Signal(Stage), Signal(index_shape)
+        total = Signal(signed(32))
         m.d.comb += reads["bias"].addr.eq(index)
         with m.If(run):
             m.d.sync += [
-                stage_acc.valid.eq(take), stage_acc.ends.eq(self.i.p.ends),
-                acc.eq(self.i.p.value), index_acc.eq(index),
-                stage_total.eq(stage_acc), index_total.eq(index_acc),
-                total.eq(acc + reads["bias"].data.as_signed()),
+                stage_total.valid.eq(take), stage_total.ends.eq(self.i.p.ends),
+                index_total.eq(index), total.eq(self.i.p.value + reads["bias"].data.as_signed()),
             ]
 
         # Saturate to the digits that will be multiplied:
@@ -145,11 +143,10 @@ class Requantizer(wiring.Component):
                              left.eq(layer.steps), index_digit.eq(index_total)]
             with m.Elif(stage_digit.last):
                 m.d.sync += stage_digit.valid.eq(0)
-        m.d.comb += reads["multiplier"].addr.eq(
-            Mux(stage_total.valid, index_total, index_digit + is_add))
+        m.d.comb += reads["multiplier"].addr.eq(index_digit + (is_add & ~stage_digit.first))
 
         m.submodules.multiply = multiply = DigitMultiply(
-            digit_width=width + 2, multiplier_width=config.multiplier_width)
+            digit_width=width + 1, multiplier_width=config.multiplier_width)
         is_signed  = stage_digit.last | is_add
         zero_point = Mux(stage_digit.first, layer.zero_point_1, layer.zero_point_2)
         digit = Cat(digits[:width], is_signed & digits[width - 1]).as_signed()
@@ -160,13 +157,16 @@ class Requantizer(wiring.Component):
         ]
 
         # Accumulate the products:
-        stage_row, stage_product, stage_sum = Signal(Stage), Signal(Stage), Signal(Stage)
-        index_row, index_product = Signal(index_shape), Signal(index_shape)
+        stage_select, stage_row, stage_product, stage_sum = (
+            Signal(Stage, name=f"stage_{name}") for name in ("select", "row", "product", "sum"))
+        index_select, index_row, index_product = (
+            Signal(index_shape, name=f"index_{name}") for name in ("select", "row", "product"))
         product = Signal(signed(len(multiply.p) + 1))
         kept = Mux(stage_product.first, 0, Mux(is_add, product, product >> width))
         with m.If(run):
             m.d.sync += [
-                stage_row.eq(stage_digit), index_row.eq(index_digit),
+                stage_select.eq(stage_digit), index_select.eq(index_digit),
+                stage_row.eq(stage_select), index_row.eq(index_select),
                 stage_product.eq(stage_row), index_product.eq(index_row),
                 stage_sum.eq(stage_product),
                 stage_sum.valid.eq(stage_product.valid & stage_product.last),
@@ -189,17 +189,22 @@ class Requantizer(wiring.Component):
                                             stage_sum.ends.group)):
                 m.d.sync += released.eq(released + Mux(layer.shared_record, 2, config.rows))
 
-        # Shift, add the zero point, and clamp. What is further than a byte's range from the zero
-        # point is outside of the range in any case:
-        shifted, near = Signal(signed(len(rounded) - config.shift_min)), Signal(signed(9))
+        # Shift, add the zero point, and clamp. A result that does not fit into nine bits is
+        # outside of the range for any zero point: so nine bits are picked at the shift, and what
+        # is above them only matters if it is not all sign.
+        sign, near = rounded[-1], Signal(signed(9))
         centred = Signal(signed(10))
         clamped, stage_clamped = Signal(signed(8)), Signal(Stage)
-        m.d.comb += [
-            shifted.eq((rounded >> config.shift_min) >> shift),
-            near.eq(Mux(shifted[8:] == shifted[-1].replicate(len(shifted) - 8), shifted,
-                        Mux(shifted[-1], -256, 255))),
-            centred.eq(near + layer.zero_point),
-        ]
+        is_sign = Signal(len(rounded))               # this bit and all above it are the sign
+        m.d.comb += is_sign.eq(Cat(is_sign[bit + 1] & (rounded[bit] == sign) if bit + 1 < len(rounded)
+                                   else 1 for bit in range(len(rounded))))
+        with m.Switch(shift):
+            for less in range(16):
+                with m.Case(less):
+                    low = config.shift_min + less
+                    m.d.comb += near.eq(Mux(is_sign[low + 8], rounded[low:low + 9],
+                                            Cat((~sign).replicate(8), sign)))
+        m.d.comb += centred.eq(near + layer.zero_point)
         with m.If(run):
             m.d.sync += [
                 clamped.eq(Mux(centred < layer.low, layer.low,

@@ -58,9 +58,11 @@ class TapeReader(wiring.Component):
             with m.If(left == 0):
                 m.d.sync += in_packet.eq(0)
 
-        # The content:
-        layer_bits, layer_filled = shift_in("layer_bits", config.layer_beats)
-        m.d.comb += self.layer.eq(layer_bits)
+        # The content. A configuration has a register of its own for each beat:
+        layer_bits = [Signal(beat_bits, name=f"layer_{index}", reset_less=True)
+                      for index in range(config.layer_beats)]
+        layer_beat = Signal(range(config.layer_beats))
+        m.d.comb += self.layer.eq(Cat(layer_bits))
         m.d.comb += [self.records.payload.eq(beat), self.weights.payload.eq(beat),
                      self.table.payload.eq(self.i.payload[0])]
         waiting = self.idle & ~self.start
@@ -72,7 +74,12 @@ class TapeReader(wiring.Component):
                 with m.Case(Packet.LAYER):
                     m.d.comb += self.i.ready.eq(waiting)
                     with m.If(taken):
-                        m.d.sync += [layer_bits.eq(layer_filled), self.start.eq(left == 0)]
+                        m.d.sync += [self.start.eq(left == 0), layer_beat.eq(layer_beat + 1)]
+                        with m.If(left == 0):
+                            m.d.sync += layer_beat.eq(0)
+                    for index, bits in enumerate(layer_bits):
+                        with m.If(taken & (layer_beat == index)):
+                            m.d.sync += bits.eq(beat)
                 with m.Case(Packet.RECORDS):
                     m.d.comb += [self.records.valid.eq(self.i.valid),
                                  self.i.ready.eq(self.records.ready)]
