@@ -85,7 +85,7 @@ def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
     """The input stream into a tensor, a byte to a pixel."""
     size = math.prod(graph.tensors[tensor].shape)
-    width = max(w for w in range(1, 4097) if size % w == 0)
+    width = max(w for w in range(1, 1025) if size % w == 0)
     fields = window_fields(config, Mode.LOAD, Image(0, size // width, width, 1),
                            Image(address, size // width, width, 1), Window(),
                            group_channels=1, group_stride=0)

@@ -15,6 +15,7 @@ from compiler.staircase import StaircaseError, fit
 from hw.config import RECORD, EngineConfig, Mode
 
 INT8 = (-128, 127)
+LONGEST_RUN = 1 << 10      # chunks that the fetcher counts
 
 
 class RequantizerWidths:
@@ -202,17 +203,22 @@ def fully_connected(graph: Graph, op: Operator, place: dict[int, int], profile: 
     channels, depth = weights.shape
     batch = math.prod(graph.tensors[op.inputs[0]].shape) // depth
     fields, records = dot_product_records(graph, op, weights, profile, config)
+    # A long dot product goes through the loop of taps as well: each tap is a part of it.
     chunks = -(-depth // config.word_bytes)
-    slots = np.zeros((channels, chunks * config.word_bytes), np.int8)
+    taps = -(-chunks // LONGEST_RUN)
+    chunks = -(-chunks // taps)
+    run = chunks * config.word_bytes
+    slots = np.zeros((channels, taps * run), np.int8)
     slots[:, :depth] = weights
     layer = window_fields(
         config, Mode.ARRAY, Image(place[op.inputs[0]], 1, batch, depth),
-        Image(place[op.outputs[0]], 1, batch, channels), Window(run=depth),
+        Image(place[op.outputs[0]], 1, batch, channels),
+        Window(taps_x=taps, step_x=run, run=run),
         group_channels=config.rows, group_stride=0)
     yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], layer | fields,
                 grouped(records, config.rows, config.rows),
-                array_weights(slots.reshape(channels, chunks, config.word_bytes), config.rows,
-                              config),
+                array_weights(slots.reshape(channels, taps * chunks, config.word_bytes),
+                              config.rows, config),
                 macs=batch * weights.size)
 
 

@@ -15,6 +15,8 @@ class Target:
 
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", EngineConfig(rows=4, columns=1, lanes=4, tape_rows=4), 24_000_000),
+    Target("icebreaker", EngineConfig(
+        rows=4, columns=1, lanes=4, tape_rows=4, scratchpad_bytes=1 << 17, weight_words=256,
+        channel_records=16, results=64, acc_width=26), 24_000_000),
 )}
 DEFAULT = TARGETS["icebreaker"]

@@ -156,7 +156,7 @@ def layer_layout(config):
     outside ``[0, height)``, is outside of the image and reads as `pad`.
     """
     address = unsigned(config.addr_width)
-    offset = signed(config.addr_width + 2)
+    offset = signed(config.addr_width + 1)
     stride = unsigned(config.addr_width)
     lanes = range(config.word_bytes + 1)
     rows = unsigned(max(1, ceil_log2(config.tile_results)))
@@ -173,12 +173,12 @@ def layer_layout(config):
         "zero_point":     signed(8),    # of the output
         "zero_point_1":   signed(8),    # of the operands of ADD
         "zero_point_2":   signed(8),
-        "groups":         16,
-        "rows":           12,
-        "tiles":          12,
-        "ky":             8,
-        "kx":             8,
-        "chunks":         12,
+        "groups":         range(config.scratchpad_bytes // config.word_bytes + 1),
+        "rows":           10,
+        "tiles":          10,
+        "ky":             7,
+        "kx":             7,
+        "chunks":         10,
         "base":           address,      # of the row that the first ky of the first row reads
         "row_stride":     address,
         "ky_stride":      address,
@@ -187,11 +187,11 @@ def layer_layout(config):
         "tile_stride":    stride,
         "column_stride":  stride,
         "kx_stride":      stride,
-        "row_bytes":      unsigned(config.addr_width + 1),
+        "row_bytes":      unsigned(config.addr_width),
         "y_start":        signed(9),
         "y_row_step":     4,
         "y_ky_step":      4,
-        "height":         12,
+        "height":         10,
         "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
         "channels":       rows,         # of a group, less one: the output's stride of groups
         "last_channels":  rows,         # of the last group, less one

@@ -77,8 +77,9 @@ class Engine(wiring.Component):
             playing = Signal(data.ArrayLayout(signed(8), config.word_bytes), name=f"playing{column}")
             with m.If(advance & token.valid & (fetcher.column == column)):
                 m.d.sync += playing.eq(word)
-            with m.Elif(advance):
-                m.d.sync += playing.eq(Value.cast(playing)[8 * config.lanes:])
+            if config.columns > 1:
+                with m.Elif(advance):
+                    m.d.sync += playing.eq(Value.cast(playing)[8 * config.lanes:])
             m.d.comb += array.a[column].eq(Value.cast(playing)[:8 * config.lanes])
         m.d.comb += [
             weights.en.eq(advance), weights.read.eq(fetcher.weights),

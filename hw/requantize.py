@@ -198,12 +198,12 @@ class Requantizer(wiring.Component):
         is_sign = Signal(len(rounded))               # this bit and all above it are the sign
         m.d.comb += is_sign.eq(Cat(is_sign[bit + 1] & (rounded[bit] == sign) if bit + 1 < len(rounded)
                                    else 1 for bit in range(len(rounded))))
-        with m.Switch(shift):
-            for less in range(16):
-                with m.Case(less):
-                    low = config.shift_min + less
-                    m.d.comb += near.eq(Mux(is_sign[low + 8], rounded[low:low + 9],
-                                            Cat((~sign).replicate(8), sign)))
+        window, fits = Signal(9), Signal()
+        m.d.comb += [
+            window.eq(rounded[config.shift_min:config.shift_max + 9] >> shift),
+            fits.eq(is_sign[config.shift_min + 8:config.shift_max + 9] >> shift),
+            near.eq(Mux(fits, window, Cat((~sign).replicate(8), sign))),
+        ]
         m.d.comb += centred.eq(near + layer.zero_point)
         with m.If(run):
             m.d.sync += [

@@ -79,10 +79,9 @@ class Layout:
             slot = self.cells[index]
             if isinstance(cell, nir.FlipFlop):
                 write_word(image, slot, cell.init)
-            elif isinstance(cell, nir.Memory):
-                at, mask = self.memories_at + slot.offset, (1 << slot.width) - 1
-                words = b"".join((word & mask).to_bytes(slot.bytes, "little")
-                                 for word in cell.init)
+            elif isinstance(cell, nir.Memory) and any(cell.init):
+                at, size, mask = self.memories_at + slot.offset, slot.bytes, (1 << slot.width) - 1
+                words = b"".join((word & mask).to_bytes(size, "little") for word in cell.init)
                 image[at:at + len(words)] = np.frombuffer(words, np.uint8)
         return image
 
