@@ -32,7 +32,7 @@ def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[byte
         else LONGEST_PACKET * config.tape_bytes
     for first in range(0, len(content), step):
         part = content[first:first + step]
-        header = constant_bits(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes})
+        header = constant_bits(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes - 1})
         yield beats_of(header.to_bytes(HEADER.size // 8, "little"), config) + part
 
 

@@ -1,7 +1,7 @@
 """What hardware and compiler agree on: the engine's parameters and the layout of its tape.
 
 A tape is a sequence of beats of ``EngineConfig.tape_bytes`` bytes. Beats form packets: a header
-(``HEADER``, padded to whole beats), then ``beats`` beats of content. What a packet holds is said
+(``HEADER``, padded to whole beats), then the content, whole beats too. What a packet holds is said
 by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 """
 
@@ -125,7 +125,7 @@ class Packet(enum.IntEnum):
     TABLE = 3      # 256 entries of the table unit, the first byte of each beat
 
 
-HEADER = data.StructLayout({"kind": 8, "beats": 24})
+HEADER = data.StructLayout({"kind": 8, "beats": 24})      # beats of content, less one
 
 RECORD = data.StructLayout({
     "bias":            signed(32),

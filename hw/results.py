@@ -87,26 +87,27 @@ class Collector(wiring.Component):
             channels.eq(Mux(tile.last_group, layer.last_channels, layer.channels)),
             columns.eq(Mux(tile.row & is_array, layer.last_columns, last_column)),
         ]
-        kept = Signal(result_layout(config))
+        ends = Signal(Ends)
         pixel_end = row == channels
         tile_end  = pixel_end & (column == columns)
         m.d.comb += [
-            kept.value.eq(Mux(is_array, self.array, self.vector)),
-            kept.ends.pixel.eq(pixel_end),
-            kept.ends.tile.eq(tile_end),
-            kept.ends.row.eq(tile_end & tile.row),
-            kept.ends.group.eq(tile_end & tile.group),
-            kept.ends.layer.eq(tile_end & tile.layer),
+            ends.pixel.eq(pixel_end),
+            ends.tile.eq(tile_end),
+            ends.row.eq(tile_end & tile.row),
+            ends.group.eq(tile_end & tile.group),
+            ends.layer.eq(tile_end & tile.layer),
         ]
 
         # Queue it, or a byte of the input stream:
-        loaded = Signal(result_layout(config))
+        is_load = layer.mode == Mode.LOAD
+        small, result = Signal(signed(16)), Signal(result_layout(config))
         m.d.comb += [
-            loaded.value.eq(self.load.p.byte),
-            loaded.ends.eq(self.load.p.ends),
+            small.eq(Mux(is_load, self.load.p.byte, self.vector)),
+            result.value.eq(Mux(is_array, self.array, small)),
+            result.ends.eq(Mux(is_load, self.load.p.ends, ends)),
             self.load.ready.eq(queue.w_rdy),
-            queue.w_data.eq(Mux(layer.mode == Mode.LOAD, loaded, kept)),
-            queue.w_en.eq(Mux(layer.mode == Mode.LOAD, self.load.valid,
+            queue.w_data.eq(result),
+            queue.w_en.eq(Mux(is_load, self.load.valid,
                               busy & (row <= channels) & (column <= columns))),
             self.o.payload.eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),

@@ -51,7 +51,7 @@ class TapeReader(wiring.Component):
             with m.If(header_left == 0):
                 m.d.sync += [
                     header_left.eq(config.header_beats - 1), in_packet.eq(1),
-                    kind.eq(header.kind[:len(Value.cast(kind))]), left.eq(header.beats - 1),
+                    kind.eq(header.kind[:len(Value.cast(kind))]), left.eq(header.beats),
                 ]
         with m.Elif(taken):
             m.d.sync += left.eq(left - 1)
