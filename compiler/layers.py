@@ -135,7 +135,7 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
         width, is_signed = shape.width, shape.signed
         if name in ADDRESSES:
             value %= 1 << width
-        low, high = (-(1 << width - 1), (1 << width - 1) - 1) if is_signed else (0, (1 << width) - 1)
+        low, high = -(1 << width - 1) * is_signed, (1 << width - is_signed) - 1
         if not low <= value <= high:
             raise ModelError(
                 f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "

@@ -5,9 +5,16 @@ from collections.abc import Callable, Iterator
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.errors import ModelError
-from compiler.ir import Graph, Operator
-from compiler.layers import Image, Layer, Window, flat_fields, identity_records, one_tile_each, \
-    window_fields
+from compiler.ir import Graph
+from compiler.layers import (
+    Image,
+    Layer,
+    Window,
+    flat_fields,
+    identity_records,
+    one_tile_each,
+    window_fields,
+)
 from compiler.lower_array import average, convolution, fully_connected
 from compiler.lower_vector import add, maximum, pad, unary
 from compiler.unary import UNARY_KINDS
@@ -98,8 +105,3 @@ def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Laye
     fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
     return Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
                  identity_records(config))
-
-
-def operator_of(graph: Graph, layer: Layer) -> Operator | None:
-    """The operator that a layer belongs to, None for inputs and outputs."""
-    return next((op for op in graph.operators if op.index == layer.operator), None)

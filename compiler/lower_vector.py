@@ -50,23 +50,20 @@ def pad(graph: Graph, op: Operator, place: dict[int, int], profile: str,
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     data = graph.tensors[op.inputs[1]].data
     assert data is not None
-    amounts = [(int(a), int(b)) for a, b in data.reshape(-1, 2)]
-    # The two axes that may grow are those before the last; where the last one itself grows, they
-    # are the last two, with one channel.
-    grows_last = amounts[-1] != (0, 0)
-    tail = [(0, 0)] if not grows_last else []
-    shapes = [[*t.shape, 1] if grows_last else list(t.shape) for t in (source, output)]
-    rank = 3
-    if any(a != (0, 0) for a in (amounts + ([(0, 0)] if grows_last else []))[:-rank]):
+    amounts = [(int(before), int(after)) for before, after in data.reshape(-1, 2)]
+    shapes = [list(source.shape), list(output.shape)]
+    if amounts[-1] != (0, 0):                    # the last axis grows: pixels of one channel
+        amounts.append((0, 0))
+        shapes = [[*shape, 1] for shape in shapes]
+    amounts = [(0, 0)] * (3 - len(amounts)) + amounts
+    if any(amount != (0, 0) for amount in amounts[:-3]):
         raise ModelError(
-            f"operator {op.index} PAD: pads {amounts} of {list(source.shape)}, and only two axes "
-            "next to each other can be padded; split it into two PAD operators")
-    amounts = [(0, 0)] * rank + amounts + tail * 0 + ([(0, 0)] if grows_last else [])
+            f"operator {op.index} PAD: pads {data.reshape(-1, 2).tolist()} of "
+            f"{list(source.shape)}, and only two axes next to each other can be padded; split it "
+            "into two PAD operators")
     top, left = amounts[-3][0], amounts[-2][0]
-    full = [[1] * rank + s for s in shapes]
-    batch = math.prod(full[0][:-3])
-    (h, w, c), (oh, ow, _) = full[0][-3:], full[1][-3:]
-    for k in range(batch):
+    (h, w, c), (oh, ow, _) = ([1] * (3 - len(shape)) + shape[-3:] for shape in shapes)
+    for k in range(math.prod(source.shape) // (h * w * c)):
         x = Image(place[op.inputs[0]] + k * h * w * c, h, w, c)
         y = Image(place[op.outputs[0]] + k * oh * ow * c, oh, ow, c)
         fields = window_fields(config, Mode.MAXIMUM, x, y,
@@ -130,7 +127,8 @@ def add(graph: Graph, op: Operator, place: dict[int, int], profile: str,
     yield Layer(f"{op.index} ADD", op.index, op.outputs[0], fields | {
         "ky": 1, "ky_stride": place[op.inputs[1]] - place[op.inputs[0]], "y_ky_step": 0,
         "shared_record": 1, "steps": 1, "low": low, "high": high,
-        "zero_point": output.zero_point, "zero_point_1": first.zero_point, "zero_point_2": second.zero_point,
+        "zero_point": output.zero_point, "zero_point_1": first.zero_point,
+        "zero_point_2": second.zero_point,
     }, (records,))
 
 

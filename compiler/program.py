@@ -14,7 +14,7 @@ from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import lower
+from compiler.lower import lower, views
 from compiler.numerics import PROFILES
 from compiler.partition import Partition, partition
 from compiler.reader import read_model
@@ -85,7 +85,6 @@ def manifest(program: Program) -> dict:
 
 def place(program: Program, tensor: int) -> int:
     """The scratchpad address of a device tensor."""
-    from compiler.lower import views
     return program.plan.offsets[views(program.partition.device)[tensor]]
 
 

@@ -79,8 +79,9 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     """``(digits, parameters)``, exact for all accumulators in ``acc_min..acc_max``.
 
     One rule a channel, all with the same ``low`` and ``high``; the ranges are int64
-    ``[channels]``. ``digits`` is the least, from ``least_digits`` on, that keeps every step inside the saturation and has
-    parameters for every channel. StaircaseError where there are none; nothing is approximated.
+    ``[channels]``. ``digits`` is the least, from ``least_digits`` on, that keeps every step inside
+    the saturation and has parameters for every channel. StaircaseError where there are none;
+    nothing is approximated.
     """
     acc_min = np.asarray(acc_min, np.int64)[:, None]
     acc_max = np.asarray(acc_max, np.int64)[:, None]

@@ -124,7 +124,7 @@ class SystolicArray(wiring.Component):
 
         # The drains form one chain that ends at row 0 of column 0:
         chain = [pe[r, c] for c in range(columns) for r in range(rows)]
-        for element, neighbour in zip(chain, chain[1:]):
+        for element, neighbour in zip(chain, chain[1:], strict=False):
             m.d.comb += element.neighbour.eq(neighbour.drain)
         m.d.comb += self.o.eq(chain[0].drain)
         return m

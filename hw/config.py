@@ -12,7 +12,6 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
-
 PE_CYCLES = 4      # of a processing element, from a word to the sum with it
 
 

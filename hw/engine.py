@@ -74,13 +74,13 @@ class Engine(wiring.Component):
         # A column takes a word when it is its turn, and plays its lanes in the next cycles:
         advance, token = fetcher.advance, fetcher.token
         for column in range(config.columns):
-            playing = Signal(data.ArrayLayout(signed(8), config.word_bytes), name=f"playing{column}")
+            playing = Signal(8 * config.word_bytes, name=f"playing{column}")
             with m.If(advance & token.valid & (fetcher.column == column)):
                 m.d.sync += playing.eq(word)
             if config.columns > 1:
                 with m.Elif(advance):
-                    m.d.sync += playing.eq(Value.cast(playing)[8 * config.lanes:])
-            m.d.comb += array.a[column].eq(Value.cast(playing)[:8 * config.lanes])
+                    m.d.sync += playing.eq(playing[8 * config.lanes:])
+            m.d.comb += array.a[column].eq(playing[:8 * config.lanes])
         m.d.comb += [
             weights.en.eq(advance), weights.read.eq(fetcher.weights),
             weights.r_addr.eq(fetcher.w_addr), array.en.eq(advance),

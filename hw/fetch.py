@@ -69,7 +69,7 @@ class Fetcher(wiring.Component):
         # steps when this one steps in its last turn.
         issue = Signal()
         loops = {}
-        step, whole = issue, Const(1)
+        step = issue
         column_count = Mux(is_array, config.columns - 1, 0)
         for name, count in (("column", column_count), ("chunk", layer.chunks), ("kx", layer.kx),
                             ("ky", layer.ky), ("tile", layer.tiles), ("row", layer.rows),

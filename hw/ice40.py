@@ -7,7 +7,6 @@ from amaranth import *
 from .booth import booth_multiply
 from .scratchpad import ByteBank
 
-
 ADD_OR_PASS = Const(sum(
     (i2 if i0 else i1 ^ i2 ^ i3) << (i0 | i1 << 1 | i2 << 2 | i3 << 3)
     for i0 in range(2) for i1 in range(2) for i2 in range(2) for i3 in range(2)), 16)

@@ -69,7 +69,8 @@ class Requantizer(wiring.Component):
         written, released = (Signal(range(2 * config.channel_records), name=name)
                              for name in ("written", "released"))
         part = Signal(range(config.record_beats))
-        m.d.comb += self.records.ready.eq(~(written - released)[config.channel_records.bit_length() - 1])
+        level = Signal.like(written)
+        m.d.comb += [level.eq(written - released), self.records.ready.eq(~level[-1])]
         taken = self.records.valid & self.records.ready
         with m.If(taken):
             m.d.sync += part.eq(part + 1)
@@ -196,8 +197,9 @@ class Requantizer(wiring.Component):
         centred = Signal(signed(10))
         clamped, stage_clamped = Signal(signed(8)), Signal(Stage)
         is_sign = Signal(len(rounded))               # this bit and all above it are the sign
-        m.d.comb += is_sign.eq(Cat(is_sign[bit + 1] & (rounded[bit] == sign) if bit + 1 < len(rounded)
-                                   else 1 for bit in range(len(rounded))))
+        for bit in range(len(rounded) - 1):
+            m.d.comb += is_sign[bit].eq(is_sign[bit + 1] & (rounded[bit] == sign))
+        m.d.comb += is_sign[-1].eq(1)
         window, fits = Signal(9), Signal()
         m.d.comb += [
             window.eq(rounded[config.shift_min:config.shift_max + 9] >> shift),

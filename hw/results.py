@@ -60,8 +60,9 @@ class Collector(wiring.Component):
         m = Module()
         config, layer = self.config, self.layer
         is_array = layer.mode == Mode.ARRAY
+        # (One more than asked for: that one waits in the queue's output.)
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
-            width=result_layout(config).size, depth=config.results + 1)     # one of them in its output
+            width=result_layout(config).size, depth=config.results + 1)
 
         # Walk the tile: rows of the array are channels, its columns pixels.
         busy   = Signal()

