@@ -82,11 +82,25 @@ def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig) -> 
 
 def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
     """The layer, in passes of one tile where its weights do not fit into the rings."""
+    if layer.weights is not None:
+        check_pairs(layer)
     if layer.weights is None or layer.weights.shape[1] <= config.weight_words:
         return [layer]
     if layer.fields["rows"] == 0 and layer.fields["tiles"] == 0:
         return [layer]
     return list(one_tile_each(layer, config))
+
+
+def check_pairs(layer: Layer) -> None:
+    """ModelError where a pair of products may not fit (hw/multiply.py, PairMultiply)."""
+    assert layer.weights is not None
+    lanes = layer.weights.shape[-1] // 2 * 2
+    lowest = layer.weights[..., :lanes] == -128
+    if (lowest[..., 0::2] & lowest[..., 1::2]).any():
+        raise ModelError(
+            f"operator {layer.name}: two weights side by side are -128, and of two that are "
+            "multiplied together the array takes one; quantize the model again to weights of "
+            "-127 to 127, as TFLite's specification has them")
 
 
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:

@@ -81,10 +81,14 @@ def float64_rounding(acc: Integers, scale: Any) -> Any:
     return round_away(np.asarray(acc, np.float64) * scale)
 
 
-def average_rounding(total: Integers, count: Integers) -> Integers:
-    """``total / count``, ties away from zero: TFLite reference_integer_ops AveragePool."""
+def average_rounding(total: Integers, count: Integers, ties_up: Any = False) -> Integers:
+    """``total / count``, ties away from zero: TFLite reference_integer_ops AveragePool.
+
+    With ``ties_up``, as reference_ops AveragePool does for uint8, of which int8 is a part when
+    128 is taken off each value: there the ties of negative sums go up as well.
+    """
     half = count // 2
-    return np.where(total > 0, (total + half) // count, -((half - total) // count))[()]
+    return np.where((total > 0) | ties_up, (total + half) // count, -((half - total) // count))[()]
 
 
 @dataclass(frozen=True)
@@ -133,9 +137,10 @@ class AverageRounding:
     count: int
     low: int
     high: int
+    ties_up: bool = False
 
     def __call__(self, acc: np.ndarray) -> np.ndarray:
-        return np.clip(average_rounding(acc, self.count), self.low, self.high)
+        return np.clip(average_rounding(acc, self.count, self.ties_up), self.low, self.high)
 
     @property
     def slope(self) -> float:

@@ -37,6 +37,11 @@ def real_multiplier(profile: str, numerators: tuple[float, ...], denominator: fl
     return math.prod(numerators) / denominator
 
 
+def is_legacy(graph: Graph, op: Operator) -> bool:
+    """Whether the kernel for uint8 computes ``op``, also where compiler/legacy.py made it int8."""
+    return graph.tensors[op.inputs[0]].dtype == "uint8" or "legacy_uint8" in op.options
+
+
 def output_range(graph: Graph, op: Operator) -> tuple[int, int]:
     """``(low, high)`` of the first output: its type's range, cut by the fused activation."""
     output = graph.tensors[op.outputs[0]]
@@ -73,7 +78,7 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
             rules.append(Float64Rounding(real, output.zero_point, low, high))
             continue
         product = source.scale * scale
-        if source.dtype == "uint8" and op.kind != "FULLY_CONNECTED":
+        if is_legacy(graph, op) and op.kind != "FULLY_CONNECTED":
             product = float(np.float32(product))
         multiplier, shift = quantize_multiplier(product / output.scale)
         rules.append(DoubleRounding(multiplier, shift, output.zero_point, low, high))
@@ -86,7 +91,7 @@ def weight_zero_point(graph: Graph, op: Operator) -> int:
     assert weights.quantization is not None
     if len(weights.quantization.scale) > 1:
         return 0
-    if weights.dtype == "uint8" or op.kind == "FULLY_CONNECTED":
+    if weights.dtype == "uint8" or is_legacy(graph, op) or op.kind == "FULLY_CONNECTED":
         return weights.zero_point
     return 0
 
@@ -94,7 +99,7 @@ def weight_zero_point(graph: Graph, op: Operator) -> int:
 def average_rule(graph: Graph, op: Operator, count: int) -> AverageRounding:
     """AVERAGE_POOL_2D over ``count`` values inside the image; the accumulator is their raw sum."""
     low, high = output_range(graph, op)
-    return AverageRounding(count, low, high)
+    return AverageRounding(count, low, high, is_legacy(graph, op))
 
 
 def mean_rule(graph: Graph, op: Operator) -> DoubleRounding:

@@ -8,6 +8,7 @@ from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.numerics import average_rounding, integer_range
 from compiler.requantize import (
+    is_legacy,
     mean_axes,
     mean_rule,
     output_range,
@@ -64,6 +65,7 @@ def average_pool_2d(graph: Graph, op: Operator, profile: str) -> Kernel:
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     window = pool_window(graph, op)
     low, high = output_range(graph, op)
+    legacy = is_legacy(graph, op)
     counts = window_counts(op, source.shape, output.shape).astype(np.int32)[:, :, None]
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -71,7 +73,7 @@ def average_pool_2d(graph: Graph, op: Operator, profile: str) -> Kernel:
         result = np.empty((len(x), *output.shape[1:]), output.dtype)
         for part in blocks(len(x), BLOCK // x[0].size):
             sums = reduce_windows(window, window.pad(x[part].astype(np.int32), 0), np.add)
-            result[part] = np.clip(average_rounding(sums, counts), low, high)
+            result[part] = np.clip(average_rounding(sums, counts, legacy), low, high)
         return [result.reshape(-1, *output.shape)]
 
     return kernel
