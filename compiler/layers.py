@@ -91,6 +91,10 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
     columns = config.columns if mode == Mode.ARRAY else 1
     groups = ceil_div(output.channels, group_channels)
     step = window.stride_w * source.channels
+    lowest = (output.height - 1) * window.stride_h + (window.rows - 1) * window.dilation_h \
+        - window.top
+    # Where no row of the window lies outside of the image, there is no height to keep track of.
+    leaves = window.top > 0 or lowest >= source.height
     return {
         "mode": mode, "low": -128, "high": 127, "pad": window.pad,
         "groups": groups - 1, "rows": output.height - 1,
@@ -101,10 +105,11 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
         "row_stride": window.stride_h * source.row_bytes,
         "ky_stride": window.dilation_h * source.row_bytes,
         "x_start": -window.left * source.channels,
-        "group_stride": group_stride, "tile_stride": columns * step, "column_stride": step,
+        "group_stride": group_stride, "column_stride": step,
+        "tile_stride": columns * step if output.width > columns else 0,
         "kx_stride": window.step_x, "row_bytes": source.row_bytes,
-        "y_start": -window.top, "y_row_step": window.stride_h, "y_ky_step": window.dilation_h,
-        "height": source.height - 1,
+        "y_start": -window.top, "y_row_step": window.stride_h * leaves,
+        "y_ky_step": window.dilation_h * leaves, "height": source.height - 1,
         "last_columns": (output.width - 1) % columns,
         "channels": group_channels - 1,
         "last_channels": (output.channels - 1) % group_channels,

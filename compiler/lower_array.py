@@ -270,7 +270,8 @@ def average(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                            stride_w=strides[1]),
                     group_channels=group_channels, group_stride=group_channels)
                 layer |= {"base": x.address + top * x.row_bytes, "x_start": left * x.channels,
-                          "y_start": top, "out_row": y.row_bytes,
+                          # Clipped as it is, the window never leaves the image.
+                          "y_start": 0, "y_row_step": 0, "y_ky_step": 0, "out_row": y.row_bytes,
                           "shared_record": 1, "repeat_weights": 1}
                 yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], layer | fields,
                             ((records[0],) * 2,), packed, macs=rows * width * y.channels * count)
