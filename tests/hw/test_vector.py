@@ -1,0 +1,71 @@
+import random
+
+import pytest
+from simulation import random_bytes, simulate, small_config
+
+from hw.vector import Vector
+
+
+def run_vector(config, tiles, *, pair, gaps, seed=0):
+    """Give the tiles' words, and shift each tile's lanes out while the next one comes."""
+    dut = Vector(config)
+    lanes = config.word_bytes
+    words = [(word, index == 0, index == len(tile) - 1)
+             for tile in tiles for index, word in enumerate(tile)]
+    results = []
+
+    async def testbench(ctx):
+        rng = random.Random(seed)
+        ctx.set(dut.pair, pair)
+        given, tiles_given = 0, 0
+        while len(results) < len(tiles) * lanes:
+            word, first, last = words[given] if given < len(words) else (None, False, False)
+            pending = len(results) < tiles_given * lanes
+            en, valid, shift = (rng.random() >= gaps for _ in range(3))
+            if word is None or (last and pending):   # the results before must have left
+                valid = False
+            shift = shift and pending
+            taken = en and valid
+            ctx.set(dut.en, en)
+            ctx.set(dut.valid, valid)
+            ctx.set(dut.word, word if taken else random_bytes(rng, lanes))
+            ctx.set(dut.first, first if taken else rng.random() < 0.5)
+            ctx.set(dut.last, last if taken else rng.random() < 0.5)
+            ctx.set(dut.shift, shift)
+            if shift:
+                results.append(ctx.get(dut.o))
+            given += taken
+            tiles_given += taken and last
+            await ctx.tick()
+
+    simulate(dut, testbench)
+    return results
+
+
+CASES = pytest.mark.parametrize("gaps", (0, 0.4))
+GEOMETRIES = pytest.mark.parametrize("geometry", ((1, 1, 1), (1, 1, 4), (2, 2, 3)))
+
+
+@CASES
+@GEOMETRIES
+def test_maximum(geometry, gaps):
+    config = small_config(*geometry)
+    rng = random.Random(1)
+    tiles = [[random_bytes(rng, config.word_bytes) for _ in range(words)]
+             for words in (1, 1, 2, 9, 3, 1, 4, 4)]
+    tiles += [[[-128] * config.word_bytes], [[value] * config.word_bytes for value in (-1, 1)]]
+    wanted = [max(lane) for tile in tiles for lane in zip(*tile, strict=True)]
+    assert run_vector(config, tiles, pair=False, gaps=gaps) == wanted
+
+
+@CASES
+@GEOMETRIES
+def test_pairs(geometry, gaps):
+    config = small_config(*geometry)
+    rng = random.Random(2)
+    tiles = [[random_bytes(rng, config.word_bytes) for _ in range(2)] for _ in range(12)]
+    tiles += [[[low] * config.word_bytes, [high] * config.word_bytes]
+              for low in (-128, -1, 0, 127) for high in (-128, -1, 0, 127)]
+    wanted = [(low & 0xff) + 256 * high
+              for first, last in tiles for low, high in zip(first, last, strict=True)]
+    assert run_vector(config, tiles, pair=True, gaps=gaps) == wanted
