@@ -72,8 +72,8 @@ def model_findings(graph: Graph) -> list[Finding]:
 def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The model must be quantized.
 
-    Quantize it to int8 first: python -m compiler quantize FLOAT.tflite --calibration X.npy
-    --out INT8.tflite.
+    Quantize it to int8 first: convert it with tf.lite.TFLiteConverter, a representative dataset
+    and TFLITE_BUILTINS_INT8.
     """
     yield from ()
 
@@ -81,8 +81,7 @@ def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
     """Activations must be quantized, not the weights alone.
 
-    Convert the float model again with a representative dataset, or quantize it with python -m
-    compiler quantize FLOAT.tflite --calibration X.npy --out INT8.tflite.
+    Convert the float model again with a representative dataset and TFLITE_BUILTINS_INT8.
     """
     yield from ()
 
