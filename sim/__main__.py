@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import math
 import os
 import re
 import sys
@@ -119,7 +118,7 @@ def geometry(config: EngineConfig, text: str) -> EngineConfig:
                          f"not {text!r}")
     power = 1 << (max(rows * columns, 2 * columns * lanes, 2 * rows) - 1).bit_length()
     return replace(config, rows=rows, columns=columns, lanes=lanes,
-                   tape_rows=math.gcd(config.tape_rows, rows),
+                   tape_rows=rows,           # so that dense layers need not wait for weights
                    weight_words=max(config.weight_words, power),
                    channel_records=max(config.channel_records, power),
                    results=max(config.results, power))
