@@ -1,0 +1,90 @@
+import itertools
+import random
+
+import pytest
+from simulation import random_bytes, simulate, small_config
+
+from hw.config import layer_layout
+from hw.store import Store
+
+
+def layer_bytes(rng, fields, *, groups, rows, pixels):
+    """The bytes of a layer: for each its address, itself, and what it ends."""
+    counts = [fields["channels"] + 1] * (groups - 1) + [fields["last_channels"] + 1]
+    for group, row, pixel in itertools.product(range(groups), range(rows), range(pixels)):
+        start = fields["out_base"] + group * (fields["channels"] + 1) \
+            + row * fields["out_row"] + pixel * fields["out_pixel"]
+        for channel in range(counts[group]):
+            last = channel == counts[group] - 1
+            row_end = last and pixel == pixels - 1
+            group_end = row_end and row == rows - 1
+            yield start + channel, random_bytes(rng, 1)[0], {
+                "pixel": last, "tile": last and rng.random() < 0.5, "row": row_end,
+                "group": group_end, "layer": group_end and group == groups - 1}
+
+
+def writes(config, items):
+    """The words to be written: after which item, to which row of the banks, and what of it."""
+    found, word = [], {}
+    for index, (address, byte, ends) in enumerate(items):
+        row, bank = divmod(address % config.scratchpad_bytes, config.banks)
+        word[bank] = byte
+        if ends["pixel"] or bank == config.banks - 1:
+            found.append((index, row, word))
+            word = {}
+    return found
+
+
+def run_store(dut, config, fields, items, *, gaps, rng):
+    """A testbench that runs a layer and compares each write."""
+    wanted = dict((index, (row, word)) for index, row, word in writes(config, items))
+
+    async def testbench(ctx):
+        ctx.set(dut.layer, fields)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        given, follows = 0, None
+        while given < len(items) or follows:
+            if follows:                      # mask and data, a cycle after the address
+                mask = ctx.get(dut.w_mask)
+                assert {bank for bank in range(config.banks) if mask >> bank & 1} == set(follows)
+                for bank, byte in follows.items():
+                    assert ctx.get(dut.w_data[bank]) == byte & 0xff
+            valid = given < len(items) and rng.random() >= gaps
+            _, byte, ends = items[given] if valid else (0, 55, dict.fromkeys(
+                ("pixel", "tile", "row", "group", "layer"), rng.randrange(2)))
+            ctx.set(dut.i.valid, valid)
+            ctx.set(dut.i.payload, {"byte": byte, "ends": ends})
+            row, follows = wanted.get(given, (0, None)) if valid else (0, None)
+            assert ctx.get(dut.write) == (follows is not None)
+            if follows:
+                assert ctx.get(dut.addr) // config.banks == row
+            given += valid
+            await ctx.tick()
+
+    return testbench
+
+
+@pytest.mark.parametrize("gaps", (0, 0.4))
+@pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (4, 4, 4)))
+def test_layers(geometry, gaps):
+    config = small_config(*geometry)
+    dut = Store(config, layer_layout(config))
+    rng = random.Random(0)
+    layers = []
+    for _ in range(8):
+        channels = rng.randrange(config.tile_results)
+        fields = {
+            "channels": channels, "last_channels": rng.randrange(channels + 1),
+            "out_base": rng.randrange(config.scratchpad_bytes),
+            "out_pixel": rng.randrange(40), "out_row": rng.randrange(config.scratchpad_bytes)}
+        items = list(layer_bytes(rng, fields, groups=rng.randrange(1, 4), rows=rng.randrange(1, 4),
+                                 pixels=rng.randrange(1, 5)))
+        layers.append(run_store(dut, config, fields, items, gaps=gaps, rng=rng))
+
+    async def testbench(ctx):
+        for layer in layers:
+            await layer(ctx)
+
+    simulate(dut, testbench)
