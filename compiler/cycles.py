@@ -2,7 +2,7 @@
 
 Everything in the engine happens at a time that the layer configurations fix, as long as its input
 is there and its output is taken. The quantities below are cycles, counted from reset; the hardware
-that each rule belongs to is named beside it. tests/sim/test_cycles.py holds all of this against
+that each rule belongs to is named beside it. tests/sim/test_engine.py holds all of this against
 the simulated engine, to the cycle.
 """
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import packet_words
-from hw.config import EngineConfig, Mode
+from hw.config import REQUANTIZE_CYCLES, EngineConfig, Mode
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class EngineTime:
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
-            self.records.released += [run.last_take + run.steps + 6] * 2
+            self.records.released += [run.records_free()] * 2
         self.idle = max(run.last_byte + 1, run.collected)
         return run.last_byte
 
@@ -143,6 +143,7 @@ class LayerTime:
         is_array = layer.mode == Mode.ARRAY
         self.is_array  = is_array
         self.steps     = layer.fields.get("steps", 0) + 1
+        self.latency   = REQUANTIZE_CYCLES + self.steps
         self.columns   = config.columns if is_array else 1
         self.lanes     = config.rows if is_array else config.word_bytes   # results of a pixel
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
@@ -162,7 +163,7 @@ class LayerTime:
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         for index in range(count):
             self.value(self.time + index)
-        self.last_byte = self.last_take + 8 + self.steps
+        self.last_byte = self.last_take + self.latency
 
     def group(self, group: int) -> None:
         """All tiles of one group of channels."""
@@ -180,8 +181,7 @@ class LayerTime:
                            + tile * self.columns * f["out_pixel"])
                 self.collect(done, pixels, channels, address)
         if self.is_array and not f.get("shared_record"):
-            self.engine.records.released += [self.last_take + self.steps + 6] \
-                * self.engine.config.rows
+            self.engine.records.released += [self.records_free()] * self.engine.config.rows
 
     def fetch(self, first: bool, last: bool) -> int:
         """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
@@ -229,7 +229,7 @@ class LayerTime:
     def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
         """A tile's results through the collector and the requantizer (hw/results.py)."""
         to_stream = self.fields.get("to_stream")
-        banks, latency = self.engine.config.banks, 8 + self.steps
+        banks, latency = self.engine.config.banks, self.latency
         writes = self.engine.writes
         for pixel in range(pixels):
             shifted = done + 1 + pixel * self.lanes
@@ -242,6 +242,11 @@ class LayerTime:
         self.leaves.append(self.last_take)
         self.last_byte = self.last_take + latency
         self.collected = done + 1 + self.columns * self.lanes
+
+    def records_free(self) -> int:
+        """From when on the records of the last value's group are free: two stages before the
+        byte they have all been read (hw/requantize.py)."""
+        return self.last_take + self.latency - 2
 
     def value(self, queued: int) -> None:
         """One value that enters the queue at ``queued``: when the requantizer takes it."""

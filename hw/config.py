@@ -12,7 +12,8 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
-PE_CYCLES = 4      # of a processing element, from a word to the sum with it
+PE_CYCLES = 4              # of a processing element, from a word to the sum with it
+REQUANTIZE_CYCLES = 8      # from taking a value to its byte, besides one for each of its digits
 
 
 @dataclass(frozen=True)

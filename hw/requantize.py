@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .config import RECORD, Mode
+from .config import RECORD, REQUANTIZE_CYCLES, Mode
 from .multiply import DigitMultiply
 from .results import Ends, result_layout
 
@@ -56,7 +56,7 @@ class Requantizer(wiring.Component):
     @staticmethod
     def latency(steps):
         """Cycles from taking a value to offering its byte; the next is taken after `steps`."""
-        return 8 + steps
+        return REQUANTIZE_CYCLES + steps
 
     def elaborate(self, platform):
         m = Module()

@@ -18,8 +18,8 @@ class WeightRead(data.Struct):
 class WeightRings(wiring.Component):
     """A ring of ``weight_words`` words for each row of the array, all filled and read alike.
 
-    ``i`` takes the tape's beats: ``tape_rows`` rows of one word, then the next rows. ``level`` is
-    how many words have come in since reset and have not been let go of.
+    ``i`` takes the tape's beats: ``tape_rows`` rows of one word, then the next rows; it waits
+    while the ring is full of words that have not been let go of.
 
     ``read`` and ``r_addr`` ask for a word of row 0; row ``r`` reads it ``r`` cycles of ``en``
     later, and gives it a cycle after, as the array wants it. ``written`` counts the words that
