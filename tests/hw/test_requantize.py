@@ -1,0 +1,304 @@
+import random
+from dataclasses import dataclass, field
+
+import pytest
+from amaranth.hdl import Value
+from simulation import simulate, small_config, wrap
+
+from hw.config import RECORD, Mode, layer_layout
+from hw.requantize import Requantizer
+
+ENDS = ("pixel", "tile", "row", "group", "layer")
+
+
+@dataclass
+class Record:
+    """The parameters of a channel."""
+
+    bias: int
+    multiplier: int
+    shift: int
+    offset: int
+    offset_negative: int
+
+    def beats(self, config):
+        code = self.shift - config.shift_min
+        bits = Value.cast(RECORD.const({
+            "bias": self.bias, "multiplier": self.multiplier, "offset": self.offset,
+            "offset_negative": self.offset_negative,
+            "shift_low": code % 4, "shift_high": code // 4})).value
+        content = bits.to_bytes(16, "little")
+        content += bytes(-len(content) % config.tape_bytes)
+        return [list(content[first:first + config.tape_bytes])
+                for first in range(0, len(content), config.tape_bytes)]
+
+
+@dataclass
+class Layer:
+    """Fields, records, and values with what each ends and the record that it uses."""
+
+    fields: dict
+    records: list
+    values: list = field(default_factory=list)      # (value, ends, index of the record)
+    table: list | None = None
+
+
+def requantized(layer, value, index):
+    """The formula of the Requantizer's docstring."""
+    f, record = layer.fields, layer.records[index]
+    steps = f["steps"] + 1
+    if f["mode"] == Mode.ADD:
+        product = (wrap(value, 8) - f["zero_point_1"]) * record.multiplier \
+            + ((value >> 8) - f["zero_point_2"]) * layer.records[index + 1].multiplier
+    else:
+        limit = 1 << (8 * steps - 1)
+        total = min(max(value + record.bias, -limit), limit - 1)
+        product = total * record.multiplier >> 8 * (steps - 1)
+    offset = record.offset_negative if product < 0 else record.offset
+    byte = min(max((product + offset >> record.shift) + f["zero_point"], f["low"]), f["high"])
+    return wrap(layer.table[byte & 0xff], 8) if layer.table else byte
+
+
+def random_record(rng, config, steps):
+    """A record, and how many bits of values make a byte of results with it; or anything."""
+    shift = rng.randint(config.shift_min, config.shift_max)
+    # The sum with its bias has 32 bits: neither of them may use all of them.
+    bits = min(8 * steps + rng.randint(-1, 1), config.acc_width - 1, 30)
+    width = rng.randint(1, config.multiplier_width)
+    if rng.random() < 0.7:
+        width = min(max(shift + 8 * steps - bits, 1), config.multiplier_width)
+    multiplier = rng.choice(((1 << width) - 1, 1 << (width - 1), rng.randrange(1 << width)))
+    top = min(1 << shift, (1 << 29) - 1)
+    offsets = [rng.randint(-top, top) if rng.random() < 0.9
+               else rng.choice((-1 << 29, (1 << 29) - 1)) for _ in range(2)]
+    bias = rng.randrange(-1 << bits, 1 << bits)
+    return Record(bias, multiplier, shift, *offsets), bits
+
+
+def random_layer(rng, config, *, mode, steps, shared, groups=2, pixels=3, with_table=False):
+    zero = rng.choice((0, -128, 127, rng.randrange(-128, 128)))
+    low, high = sorted((rng.randrange(-128, 128), rng.randrange(-128, 128)))
+    if rng.random() < 0.7:
+        low, high = -128, 127
+    channels, last_channels = rng.randint(1, config.rows), rng.randint(1, config.rows)
+    fields = {"mode": mode, "steps": steps - 1, "shared_record": shared, "table": with_table,
+              "zero_point": zero, "low": low, "high": high, "channels": channels - 1,
+              "zero_point_1": rng.choice((-128, 0, 127, 3)),
+              "zero_point_2": rng.choice((-128, 0, 127, -5))}
+    records = [random_record(rng, config, steps)
+               for _ in range(2 if shared else groups * config.rows)]
+    layer = Layer(fields, [record for record, _ in records],
+                  table=[rng.randrange(256) for _ in range(256)] if with_table else None)
+    if mode == Mode.ADD:
+        layer.records[0].bias = 0
+    for group in range(groups):
+        count = last_channels if group == groups - 1 else channels
+        for pixel in range(pixels):
+            for channel in range(count):
+                index = 0 if shared else group * config.rows + channel
+                bits = records[index][1]
+                value = rng.choice((-1 << bits, (1 << bits) - 1,
+                                    *[rng.randrange(-1 << bits, 1 << bits) for _ in range(6)]))
+                if mode == Mode.ADD:
+                    value = rng.randrange(-1 << 15, 1 << 15)
+                last = channel == count - 1
+                group_end = last and pixel == pixels - 1
+                layer.values.append((value, {
+                    "pixel": last, "tile": last, "row": last and rng.random() < 0.5,
+                    "group": group_end, "layer": group_end and group == groups - 1}, index))
+    return layer
+
+
+class Requantizing:
+    """A requantizer, run layer by layer; its records come as early as there is room."""
+
+    def __init__(self, config, layers, *, gaps, seed=0):
+        self.config = config
+        self.layers = layers
+        self.gaps   = gaps
+        self.rng    = random.Random(seed)
+        self.dut    = Requantizer(config, layer_layout(config))
+        self.beats  = [beat for layer in layers for record in layer.records
+                       for beat in record.beats(config)]
+        self.sent   = 0
+        self.cycle  = 0
+        self.usable = 0          # records that the pipeline can have read
+
+    def chance(self):
+        return self.rng.random() >= self.gaps
+
+    async def tick(self, ctx):
+        """A cycle, and a beat of the records in it."""
+        dut = self.dut
+        offers = self.sent < len(self.beats) and self.chance()
+        ctx.set(dut.records.valid, offers)
+        ctx.set(dut.records.payload, self.beats[self.sent] if offers
+                else [self.rng.randrange(256)] * self.config.tape_bytes)
+        # A record has always been there for a while when its first value comes: the weights that
+        # make the value are behind it on the tape.
+        if ctx.get(dut.o.ready) or not ctx.get(dut.o.valid):
+            self.usable = self.sent // self.config.record_beats
+        self.sent += offers and ctx.get(dut.records.ready)
+        self.cycle += 1
+        await ctx.tick()
+
+    async def run(self, ctx, layer, first_record):
+        """Run a layer; returns the cycles in which values were taken and bytes first offered."""
+        dut = self.dut
+        for value in layer.table or ():
+            ctx.set(dut.table.valid, 1)
+            ctx.set(dut.table.payload, value)
+            await self.tick(ctx)
+        ctx.set(dut.table.valid, 0)
+        ctx.set(dut.layer, layer.fields)
+        given, got, took, offered = 0, 0, [], []
+        while got < len(layer.values):
+            ctx.set(dut.o.ready, self.chance())
+            value, ends, index = layer.values[min(given, len(layer.values) - 1)]
+            needed = first_record + index + (2 if layer.fields["shared_record"] else 1)
+            valid = given < len(layer.values) and needed <= self.usable and self.chance()
+            ctx.set(dut.i.valid, valid)
+            ctx.set(dut.i.payload, {"value": value if valid else 12345,
+                                    "ends": ends if valid else dict.fromkeys(ENDS, 1)})
+            if valid and ctx.get(dut.i.ready):
+                took.append(self.cycle)
+                given += 1
+            if ctx.get(dut.o.valid):
+                value, ends, index = layer.values[got]
+                assert ctx.get(dut.o.p.byte) == requantized(layer, value, index), \
+                    f"{value} with {layer.records[index]} and {layer.fields}"
+                assert {name: ctx.get(getattr(dut.o.p.ends, name)) for name in ENDS} == ends
+                if len(offered) == got:
+                    offered.append(self.cycle)
+                got += ctx.get(dut.o.ready)
+            await self.tick(ctx)
+        return took, offered
+
+    async def run_all(self, ctx):
+        first = 0
+        for layer in self.layers:
+            await self.run(ctx, layer, first)
+            first += len(layer.records)
+        assert self.sent == len(self.beats)
+
+    def simulate(self):
+        simulate(self.dut, self.run_all, deadline=100_000)
+
+
+GEOMETRIES = pytest.mark.parametrize("rows, lanes", ((1, 1), (2, 3), (3, 3), (4, 4)))
+GAPS = pytest.mark.parametrize("gaps", (0, 0.35))
+
+
+@GEOMETRIES
+@GAPS
+@pytest.mark.parametrize("steps", (2, 3, 4))
+def test_channels(rows, lanes, gaps, steps):
+    config = small_config(rows, 1, lanes)
+    rng = random.Random(steps)
+    layers = [random_layer(rng, config, mode=rng.choice((Mode.ARRAY, Mode.MAXIMUM)), steps=steps,
+                           shared=0, groups=rng.randint(1, 3)) for _ in range(12)]
+    Requantizing(config, layers, gaps=gaps).simulate()
+
+
+@GEOMETRIES
+@GAPS
+def test_shared_record(rows, lanes, gaps):
+    config = small_config(rows, 1, lanes)
+    rng = random.Random(rows)
+    layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=1)
+              for _ in range(3) for steps in (1, 2, 3, 4)]
+    Requantizing(config, layers, gaps=gaps).simulate()
+
+
+@GAPS
+def test_add(gaps):
+    config = small_config(2, 1, 4)
+    rng = random.Random(0)
+    layers = [random_layer(rng, config, mode=Mode.ADD, steps=2, shared=1, pixels=8)
+              for _ in range(16)]
+    Requantizing(config, layers, gaps=gaps).simulate()
+
+
+def test_add_of_extremes():
+    config = small_config(1, 1, 4)
+    layers = []
+    for zero_points in ((-128, 127), (127, -128)):
+        layer = random_layer(random.Random(1), config, mode=Mode.ADD, steps=2, shared=1)
+        layer.fields |= dict(zip(("zero_point_1", "zero_point_2"), zero_points, strict=True),
+                             zero_point=0, low=-128, high=127)
+        top = (1 << config.multiplier_width) - 1
+        layer.records = [Record(0, top, config.shift_max, 0, 0),
+                         Record(0, top, config.shift_max, 0, 0)]
+        layer.values = [((low & 0xff) + 256 * high, dict.fromkeys(ENDS, 0), 0)
+                        for low in (-128, -1, 0, 127) for high in (-128, -1, 0, 127)]
+        layer.values[-1][1].update(dict.fromkeys(ENDS, 1))
+        layers.append(layer)
+    Requantizing(config, layers, gaps=0).simulate()
+
+
+@GAPS
+def test_table(gaps):
+    config = small_config(2, 1, 2)
+    rng = random.Random(0)
+    layers = [random_layer(rng, config, mode=Mode.MAXIMUM, steps=2, shared=1, pixels=10,
+                           with_table=with_table) for with_table in (True, False, True, True)]
+    Requantizing(config, layers, gaps=gaps).simulate()
+
+
+@pytest.mark.parametrize("changes", (
+    dict(acc_width=24), dict(multiplier_width=23), dict(multiplier_width=32),
+    dict(multiplier_width=32, shift_min=4), dict(shift_min=17), dict(channel_records=32)),
+    ids=str)
+def test_widths(changes):
+    config = small_config(2, 1, 4, **changes)
+    rng = random.Random(9)
+    layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
+                           groups=3, pixels=6)
+              for steps in (1, 2, 3, 4) for _ in range(3)]
+    Requantizing(config, layers, gaps=0).simulate()
+
+
+@pytest.mark.xfail(strict=True, reason="the rounded product lacks bits for the largest shift")
+@pytest.mark.parametrize("changes", (dict(multiplier_width=22), dict(shift_min=18)), ids=str)
+def test_largest_shift(changes):
+    config = small_config(1, 1, 4, **changes)
+    layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=1, shared=1)
+    layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
+    layer.records = [Record(0, 1, config.shift_max, 0, 0)] * 2
+    layer.values = [(-1, dict.fromkeys(ENDS, 1), 0)]
+    Requantizing(config, [layer], gaps=0).simulate()
+
+
+@pytest.mark.parametrize("steps", (1, 2, 3, 4))
+def test_saturation(steps):
+    """Each limit of the digits and its neighbours, both sides."""
+    config = small_config(1, 1, 4)
+    limit = 1 << (8 * steps - 1)
+    edges = [edge + step for edge in (-limit, limit - 1) for step in (-1, 0, 1)]
+    layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=1)
+    layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
+    # The largest shift that leaves the lowest bits of the saturated sum to be seen:
+    layer.records = [Record(0, 1 << config.shift_min, config.shift_min, 0, 0)] * 2
+    if steps > 1:
+        layer.records[0] = Record(-limit + 50, 1 << 29, config.shift_min + 15, 0, 0)
+    values = [edge - layer.records[0].bias for edge in edges]
+    values = [value for value in values if -1 << 31 <= value < 1 << 31
+              and -1 << 31 <= value + layer.records[0].bias < 1 << 31]
+    layer.values = [(value, dict.fromkeys(ENDS, index == len(values) - 1), 0)
+                    for index, value in enumerate(values)]
+    Requantizing(config, [layer], gaps=0).simulate()
+
+
+@pytest.mark.parametrize("steps", (1, 2, 3, 4))
+def test_latency(steps):
+    config = small_config(2, 1, 4)
+    layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
+                         groups=1, pixels=8)
+    requantizing = Requantizing(config, [layer], gaps=0)
+
+    async def testbench(ctx):
+        took, offered = await requantizing.run(ctx, layer, 0)
+        assert took == list(range(took[0], took[0] + steps * len(took), steps))
+        assert offered == [cycle + Requantizer.latency(steps) for cycle in took]
+
+    simulate(requantizing.dut, testbench)
