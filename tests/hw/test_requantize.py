@@ -196,7 +196,7 @@ def test_channels(rows, lanes, gaps, steps):
     config = small_config(rows, 1, lanes)
     rng = random.Random(steps)
     layers = [random_layer(rng, config, mode=rng.choice((Mode.ARRAY, Mode.MAXIMUM)), steps=steps,
-                           shared=0, groups=rng.randint(1, 3)) for _ in range(12)]
+                           shared=0, groups=rng.randint(1, 3)) for _ in range(6)]
     Requantizing(config, layers, gaps=gaps).simulate()
 
 
@@ -206,7 +206,7 @@ def test_shared_record(rows, lanes, gaps):
     config = small_config(rows, 1, lanes)
     rng = random.Random(rows)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=1)
-              for _ in range(3) for steps in (1, 2, 3, 4)]
+              for _ in range(2) for steps in (1, 2, 3, 4)]
     Requantizing(config, layers, gaps=gaps).simulate()
 
 
@@ -215,7 +215,7 @@ def test_add(gaps):
     config = small_config(2, 1, 4)
     rng = random.Random(0)
     layers = [random_layer(rng, config, mode=Mode.ADD, steps=2, shared=1, pixels=8)
-              for _ in range(16)]
+              for _ in range(10)]
     Requantizing(config, layers, gaps=gaps).simulate()
 
 
@@ -253,8 +253,8 @@ def test_widths(changes):
     config = small_config(2, 1, 4, **changes)
     rng = random.Random(9)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
-                           groups=3, pixels=6)
-              for steps in (1, 2, 3, 4) for _ in range(3)]
+                           groups=3, pixels=4)
+              for steps in (1, 2, 3, 4) for _ in range(2)]
     Requantizing(config, layers, gaps=0).simulate()
 
 

@@ -71,7 +71,7 @@ def random_ends(rng):
     return {name: rng.randrange(2) for name in ("row", "group", "layer", "last_group")}
 
 
-@pytest.mark.parametrize("gaps", (0, 0.3, 0.7))
+@pytest.mark.parametrize("gaps", (0, 0.5))
 @pytest.mark.parametrize("mode", (Mode.ARRAY, Mode.MAXIMUM, Mode.ADD))
 @pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (2, 4, 1)))
 def test_tiles(geometry, mode, gaps):
@@ -80,7 +80,7 @@ def test_tiles(geometry, mode, gaps):
     is_array = mode == Mode.ARRAY
     height, columns = (config.rows, config.columns) if is_array else (config.word_bytes, 1)
     limit = 1 << (config.acc_width if is_array else 16) - 1
-    for seed in range(3):
+    for seed in range(2):
         fields = {"mode": mode, "channels": rng.randrange(height),
                   "last_channels": rng.randrange(height),
                   "last_columns": rng.randrange(config.columns)}
