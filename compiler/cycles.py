@@ -2,7 +2,7 @@
 
 Everything in the engine happens at a time that the layer configurations fix, as long as its input
 is there and its output is taken. The quantities below are cycles, counted from reset; the hardware
-that each rule belongs to is named beside it. tests/sim/test_engine.py holds all of this against
+that each rule belongs to is named beside it. tests/sim/test_rtl.py holds all of this against
 the simulated engine, to the cycle.
 """
 

@@ -176,7 +176,8 @@ class Requantizer(wiring.Component):
                 m.d.sync += product.eq(kept + multiply.p)
 
         # Round, as the product's sign wants it, and let the group's records go:
-        rounded, stage_rounded = Signal(signed(len(product) + 1)), Signal(Stage)
+        rounded = Signal(signed(max(len(product) + 1, config.shift_max + 10)))
+        stage_rounded = Signal(Stage)
         shift = Signal(4)
         width_offset = RECORD["offset"].shape.width
         offset = Mux(product < 0, reads["offset_negative"].data[:width_offset],
