@@ -246,7 +246,7 @@ def test_table(gaps):
 
 
 @pytest.mark.parametrize("changes", (
-    dict(acc_width=24), dict(multiplier_width=23), dict(multiplier_width=32),
+    dict(acc_width=24), dict(multiplier_width=16), dict(multiplier_width=32),
     dict(multiplier_width=32, shift_min=4), dict(shift_min=17), dict(channel_records=32)),
     ids=str)
 def test_widths(changes):
