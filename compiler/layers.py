@@ -146,6 +146,11 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
                 f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "
                 f"{high}; make the layer smaller")
         checked[name] = value
+    # What is left of a row at its leftmost padding has to fit as well (hw/fetch.py, remaining).
+    if checked["row_bytes"] - min(0, checked["x_start"]) >= config.scratchpad_bytes:
+        raise ModelError(
+            f"operator {layer.name} reads rows of {checked['row_bytes']} bytes, which with their "
+            f"padding fill the scratchpad of {config.scratchpad_bytes}; make the image narrower")
     return checked
 
 
