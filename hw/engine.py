@@ -20,8 +20,8 @@ class Engine(wiring.Component):
     """Runs the layers on the tape, one after the other, for ever.
 
     ``tape`` is the program: a whole inference, and then the same again. ``i`` takes the bytes of
-    the model's inputs, ``o`` gives those of its outputs, int8 both. ``layer_done`` comes with the
-    last value of each layer.
+    the model's inputs, ``o`` gives those of its outputs, int8 both. ``made`` shows every byte that
+    any layer makes, and ``layer_done`` comes with the last one of each.
     """
 
     def __init__(self, config):
@@ -32,6 +32,7 @@ class Engine(wiring.Component):
             "tape":       In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
             "i":          In(stream.Signature(signed(8))),
             "o":          Out(stream.Signature(signed(8))),
+            "made":       Out(stream.Signature(8, always_ready=True)),
             "layer_done": Out(1),
         })
 
@@ -134,7 +135,9 @@ class Engine(wiring.Component):
         # A layer ends with its last byte, and once its last tile has been walked to its end:
         running = Signal()
         m.d.comb += [
-            self.layer_done.eq(requant.o.valid & requant.o.ready & requant.o.p.ends.layer),
+            self.made.valid.eq(requant.o.valid & requant.o.ready),
+            self.made.payload.eq(requant.o.p.byte),
+            self.layer_done.eq(self.made.valid & requant.o.p.ends.layer),
             tape.idle.eq(~running & ~collector.shift),
         ]
         with m.If(tape.start):

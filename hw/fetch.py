@@ -66,19 +66,20 @@ class Fetcher(wiring.Component):
         is_array = layer.mode == Mode.ARRAY
 
         # The loops, inner to outer. `step` of a loop is the end of a turn of it: the next loop
-        # steps when this one steps in its last turn.
+        # steps when this one steps in its last turn. `turn` says the same of a read that may come.
         issue = Signal()
-        loops = {}
-        step = issue
+        loops, turn = {}, {}
+        step, inner_last = issue, C(1)
         column_count = Mux(is_array, config.columns - 1, 0)
         for name, count in (("column", column_count), ("chunk", layer.chunks), ("kx", layer.kx),
                             ("ky", layer.ky), ("tile", layer.tiles), ("row", layer.rows),
                             ("group", layer.groups)):
             m.submodules[f"{name}_loop"] = loop = loops[name] = Loop(Value.cast(count).shape())
             m.d.comb += [loop.count.eq(count), loop.start.eq(self.start), loop.step.eq(step)]
-            ends = Signal(name=f"{name}_ends")
-            m.d.comb += ends.eq(step & loop.last)
-            step = ends
+            turn[name] = inner_last
+            inner_last = Signal(name=f"{name}_ends")
+            m.d.comb += inner_last.eq(turn[name] & loop.last)
+            step = issue & inner_last
         stepped = {name: loop.step for name, loop in loops.items()}
         last    = {name: loop.last for name, loop in loops.items()}
         with m.If(self.start):
@@ -89,7 +90,7 @@ class Fetcher(wiring.Component):
         # Where the read lies: an input row's address and height, and the offset in that row.
         def chain(name, start, **strides):
             return address_chain(m, name, start=self.start, base=start, levels=[
-                (stepped[loop], strides.get(loop))
+                (stepped[loop], turn[loop], strides.get(loop))
                 for loop in ("group", "row", "tile", "ky", "kx", "chunk", "column")])
         x = chain("x", layer.x_start, group=layer.group_stride, tile=layer.tile_stride,
                   kx=layer.kx_stride, chunk=C(config.word_bytes),
@@ -103,9 +104,9 @@ class Fetcher(wiring.Component):
         # Weights: each tile plays its group's again; the group's last tile lets them go.
         reading    = Signal.like(self.written)
         tile_start = Signal.like(self.written)
-        tile_ends  = stepped["tile"]
+        tile_ends  = turn["tile"]                # ... and so does this read, where there is one
         last_tile  = last["tile"] & last["row"]
-        slot_ends  = stepped["chunk"]
+        slot_ends  = turn["chunk"]
         release    = last_tile & (~layer.repeat_weights
                                   | (last["chunk"] & last["kx"] & last["ky"]))
         with m.If(issue & is_array):
@@ -120,8 +121,8 @@ class Fetcher(wiring.Component):
         last_slot = last["chunk"] & last["kx"] & last["ky"]
         arrived   = Signal.like(self.written)
         m.d.comb += arrived.eq(self.written - reading)
-        allowed = (~is_array | (arrived >= config.columns)) \
-            & (~last_slot | (self.room & (spacing == 0)))
+        there = arrived >= config.columns if config.columns > 1 else self.written != reading
+        allowed = (~is_array | there) & (~last_slot | (self.room & (spacing == 0)))
         m.d.comb += [
             issue.eq(self.busy & Mux(is_load, self.load.valid & self.load.ready,
                                      self.go & (in_slot | allowed))),

@@ -18,24 +18,26 @@ class Loop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        turn = Signal.like(self.count)
-        m.d.comb += self.last.eq(turn == self.count)
-        with m.If(self.start | (self.step & self.last)):
-            m.d.sync += turn.eq(0)
+        # Turns left after this one; `last` has a register of its own, being where long paths begin.
+        left, last = Signal.like(self.count), Signal()
+        m.d.comb += self.last.eq(last)
+        with m.If(self.start | (self.step & last)):
+            m.d.sync += [left.eq(self.count), last.eq(self.count == 0)]
         with m.Elif(self.step):
-            m.d.sync += turn.eq(turn + 1)
+            m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
         return m
 
 
 def address_chain(m, name, *, start, base, levels):
     """Address generators in series, one to a loop; returns the value that the innermost sees.
 
-    ``levels`` goes from the outermost loop inwards: the end of a turn of that loop, and the
-    stride by which the value then moves on (None: the value is the outer loop's again). The end
-    of an outer turn is always the end of an inner one too. ``start`` loads ``base`` throughout.
+    ``levels`` goes from the outermost loop inwards: the end of a turn of that loop, whether a turn
+    ends if one of the innermost loop does (which is the same, but known earlier), and the stride by
+    which the value then moves on (None: the value is the outer loop's again). The end of an outer
+    turn is always the end of an inner one too. ``start`` loads ``base`` throughout.
     """
     value, after, moves = base, base, start
-    for index, (step, stride) in enumerate(levels):
+    for index, (step, turn, stride) in enumerate(levels):
         if stride is None:
             after_level = Signal.like(base, name=f"{name}_{index}_after")
             m.d.comb += after_level.eq(Mux(moves, after, value))
@@ -46,5 +48,5 @@ def address_chain(m, name, *, start, base, levels):
             with m.If(start | step):
                 m.d.sync += level.eq(after_level)
             value = level
-        after, moves = after_level, start | step
+        after, moves = after_level, start | turn
     return value

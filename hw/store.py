@@ -34,8 +34,9 @@ class Store(wiring.Component):
         layer, ends, taken = self.layer, self.i.p.ends, self.i.valid
         m.d.comb += self.addr.eq(address_chain(
             m, "addr", start=self.start, base=layer.out_base, levels=[
-                (taken & ends.group, layer.channels + 1), (taken & ends.row, layer.out_row),
-                (taken & ends.pixel, layer.out_pixel), (taken, C(1))]))
+                (taken & ends.group, ends.group, layer.channels + 1),
+                (taken & ends.row, ends.row, layer.out_row),
+                (taken & ends.pixel, ends.pixel, layer.out_pixel), (taken, C(1), C(1))]))
 
         # A byte goes to its bank's place, with its bit in the mask:
         bank = self.addr[:exact_log2(self.config.banks)]

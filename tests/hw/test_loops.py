@@ -58,7 +58,7 @@ class Nest(wiring.Component):
             step = loop.step & loop.last
         m.d.comb += self.value.eq(address_chain(
             m, "value", start=self.start, base=self.base, levels=[
-                (step, self.strides[index] if strided else None)
+                (step, step, self.strides[index] if strided else None)
                 for index, (step, strided) in enumerate(zip(steps, self.strided, strict=True))]))
         return m
 
