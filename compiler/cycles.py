@@ -12,8 +12,12 @@ from dataclasses import dataclass, field
 
 from compiler.layers import Layer
 from compiler.program import Program
-from compiler.tape import packet_words
+from compiler.tape import check_beats, packet_words
 from hw.config import REQUANTIZE_CYCLES, EngineConfig, Mode
+from hw.flash import DESELECTED_CYCLES, PAD_CYCLES, READ_PULSES
+
+READ_START = DESELECTED_CYCLES + READ_PULSES     # cycles until a flash gives its first bit
+LONG = 1 << 40                                   # longer than anything takes
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,12 @@ class Prediction:
     byte that the engine puts out."""
 
     ends: tuple[tuple[int, ...], ...]
+    given: tuple[int, ...]        # when each image's last input byte is taken
+
+    @property
+    def after_input(self) -> list[int]:
+        """Of each image, cycles from its last input byte to its last output byte."""
+        return [ends[-1] - given for ends, given in zip(self.ends, self.given, strict=True)]
 
     @property
     def total(self) -> int:
@@ -36,11 +46,59 @@ class Prediction:
         return self.ends[-1][-1] - self.ends[-2][-1]
 
 
-def predict(program: Program, images: int = 1) -> Prediction:
-    """The schedule of ``images`` inferences in a row, from reset on."""
-    engine = EngineTime(program.config)
-    return Prediction(tuple(
-        tuple(engine.run(layer) for layer in program.layers) for _ in range(images)))
+def predict(program: Program, images: int = 1, flash_dq: int = 0,
+            patient: bool = False) -> Prediction:
+    """The schedule of ``images`` inferences in a row, from the engine's reset on.
+
+    The tape comes from memory, a beat a cycle, or from a flash chip with ``flash_dq`` data lines.
+    An engine that is ``patient`` waits for each image's input until all else is at rest.
+    """
+    source = FlashTape(program, flash_dq) if flash_dq else MemoryTape()
+    engine = EngineTime(program.config, source)
+    ends, given = [], []
+    for _ in range(images):
+        if patient:
+            engine.input = max(engine.idle, engine.input) + LONG
+        ends.append(tuple(engine.run(layer) for layer in program.layers))
+        given.append(engine.input)
+        engine.end_tape()
+    return Prediction(tuple(ends), tuple(given))
+
+
+class MemoryTape:
+    """A tape in memory on the chip (hw/rom.py, hw/memory_store.py)."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+
+    def take(self, earliest: int) -> int:
+        """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``
+        on."""
+        self.taken = max(self.taken + 1, earliest)
+        return self.taken
+
+
+class FlashTape:
+    """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken."""
+
+    def __init__(self, program: Program, dq: int) -> None:
+        self.beats  = len(program.tape) // program.config.tape_bytes
+        self.pulses = 8 * program.config.tape_bytes // dq
+        self.index  = 0
+        self.begins = READ_START          # when the next beat does, at the earliest
+        self.taken  = self.before = -1    # the last beat that was taken, and the one before it
+
+    def take(self, earliest: int) -> int:
+        """As ``MemoryTape.take``."""
+        begins = max(self.begins, self.before + 1)
+        there = max(begins + self.pulses + PAD_CYCLES + 1, self.taken + 1)
+        self.index += 1
+        self.begins = begins + self.pulses
+        if self.index == self.beats:      # and from the beginning, with a command of its own
+            self.index = 0
+            self.begins += READ_START
+        self.before, self.taken = self.taken, max(there, earliest)
+        return self.taken
 
 
 @dataclass
@@ -51,21 +109,19 @@ class Ring:
     arrived: list[int] = field(default_factory=list)    # from when on an entry is there
     released: list[int] = field(default_factory=list)   # from when on its place is free
 
-    def fill(self, time: int, beats: int) -> int:
-        """The next entry, in ``beats`` beats from ``time`` on; the time after the last of them."""
+    def free(self) -> int:
+        """From when on there is a place for the next entry."""
         index = len(self.arrived) - self.size
-        if index >= 0:
-            time = max(time, self.released[index])
-        self.arrived.append(time + beats)
-        return time + beats
+        return self.released[index] if index >= 0 else 0
 
 
 class EngineTime:
     """The engine's clock as layers go through it."""
 
-    def __init__(self, config: EngineConfig):
+    def __init__(self, config: EngineConfig, source: "MemoryTape | FlashTape"):
         self.config  = config
-        self.tape    = 1                  # when the tape's next beat can be taken (hw/rom.py)
+        self.source  = source
+        self.input   = -1                 # the last byte of input so far, or the least next
         self.idle    = 0                  # when the engine takes the next layer
         self.weights = Ring(config.weight_words)
         self.records = Ring(config.channel_records)
@@ -81,9 +137,9 @@ class EngineTime:
         while self.coming:
             self.take()
         if layer.table is not None:
-            self.tape = max(self.tape + config.header_beats, self.idle) + 256
-        self.tape = max(self.tape + config.header_beats, self.idle) + config.layer_beats
-        start = self.tape + 1             # the cycle after `start` (hw/tape.py, hw/fetch.py)
+            self.packet(256, self.idle)
+        # (hw/tape.py, hw/fetch.py: the last beat, `start`, and the first cycle of the walk)
+        start = self.packet(config.layer_beats, self.idle) + 2
         self.queue(words=words - ahead)
 
         self.writes.clear()
@@ -114,8 +170,26 @@ class EngineTime:
         """The next entry from the tape into its ring, behind a header where a packet begins."""
         ring, beats, begins = self.coming.popleft()
         if begins:
-            self.tape += self.config.header_beats
-        self.tape = ring.fill(self.tape, beats)
+            self.packet(0)
+        ring.arrived.append(self.beats(beats, ring.free()) + 1)
+
+    def packet(self, beats: int, earliest: int = 0) -> int:
+        """A packet's header and the first beats of its content; the cycle of the last one."""
+        taken = self.beats(self.config.header_beats)
+        return self.beats(beats, earliest) if beats else taken
+
+    def beats(self, count: int, earliest: int = 0) -> int:
+        """The tape's next beats, taken from ``earliest`` on; the cycle of the last one."""
+        taken = 0
+        for _ in range(count):
+            taken = self.source.take(earliest)
+        return taken
+
+    def end_tape(self) -> None:
+        """What stands on the tape behind an image's last layer."""
+        while self.coming:
+            self.take()
+        self.packet(check_beats(self.config))
 
     def arrival(self, word: int) -> int:
         """From when on a word of weights can be read."""
@@ -161,8 +235,10 @@ class LayerTime:
     def load(self) -> None:
         """Mode LOAD: a byte a cycle, straight into the queue."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
+        first = max(self.time, self.engine.input + 1)
         for index in range(count):
-            self.value(self.time + index)
+            self.value(first + index)
+        self.engine.input = first + count - 1
         self.last_byte = self.last_take + self.latency
 
     def group(self, group: int) -> None:

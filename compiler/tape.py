@@ -1,5 +1,6 @@
 """The weight tape: layers as the bytes that the engine's tape reader takes."""
 
+import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -8,6 +9,7 @@ from amaranth.hdl import Value
 from compiler.layers import Layer, Record, check_fields
 from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
 
+CRC_BYTES = 4
 LONGEST_PACKET = 1 << 15                # beats; the reader counts with 16 bits
 
 
@@ -80,6 +82,14 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
         yield from packets(Packet.WEIGHTS, words, config)
 
 
+def check_beats(config: EngineConfig) -> int:
+    """Beats of the content of the packet that ends a tape."""
+    return -(-CRC_BYTES // config.tape_bytes)
+
+
 def write_tape(layers: Sequence[Layer], config: EngineConfig) -> bytes:
-    """The whole tape: one inference."""
-    return b"".join(packet for layer in layers for packet in layer_packets(layer, config))
+    """The whole tape: one inference, and in the last four bytes the CRC-32 of all before them."""
+    content = bytes(check_beats(config) * config.tape_bytes)
+    tape = b"".join([*(packet for layer in layers for packet in layer_packets(layer, config)),
+                     *packets(Packet.CHECK, content, config)])[:-CRC_BYTES]
+    return tape + zlib.crc32(tape).to_bytes(CRC_BYTES, "little")

@@ -32,6 +32,8 @@ class EngineConfig:
     digit_width: int = 8               # accumulator bits that the requantizer multiplies in a cycle
     multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
     shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
+    addition: bool = True              # whether it can ADD two tensors
+    padding: bool = True               # whether windows may reach over the image's edges
 
     def __post_init__(self):
         for name in ("rows", "columns", "lanes", "tape_rows"):
@@ -123,6 +125,7 @@ class Packet(enum.IntEnum):
     RECORDS = 1    # requantizer records, one to a channel
     WEIGHTS = 2    # words for the weight rings: `tape_rows` rows a beat, then the next rows
     TABLE = 3      # 256 entries of the table unit, the first byte of each beat
+    CHECK = 4      # the end of the tape: its last four bytes are the CRC-32 of all before them
 
 
 HEADER = data.StructLayout({"kind": 8, "beats": 24})      # beats of content, less one

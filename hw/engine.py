@@ -89,7 +89,8 @@ class Engine(wiring.Component):
         for row in range(config.rows):
             m.d.comb += [array.w[row].eq(weights.w[row]), array.beat[row].eq(weights.beat[row])]
         m.d.comb += [
-            vector.pair.eq(layer.mode == Mode.ADD), vector.word.eq(word), vector.en.eq(advance),
+            vector.pair.eq((layer.mode == Mode.ADD) & config.addition),
+            vector.word.eq(word), vector.en.eq(advance),
             vector.valid.eq(token.valid), vector.first.eq(token.first),
             vector.last.eq(token.last),
         ]

@@ -149,7 +149,7 @@ class Fetcher(wiring.Component):
         for lane in range(config.word_bytes):
             before = x[-1] & (left_of | (x[:bits] < (1 << bits) - lane))
             behind = remaining[-1] | (right_of & (remaining[:bits] <= lane))
-            m.d.comb += outside[lane].eq(y_outside | before | behind)
+            m.d.comb += outside[lane].eq((y_outside | before | behind) & config.padding)
 
         # What the tile, and the read, is the last of:
         token = Signal(Token)

@@ -11,6 +11,9 @@ ADD_OR_PASS = Const(sum(
     (i2 if i0 else i1 ^ i2 ^ i3) << (i0 | i1 << 1 | i2 << 2 | i3 << 3)
     for i0 in range(2) for i1 in range(2) for i2 in range(2) for i3 in range(2)), 16)
 
+SPRAM_BYTES       = 1 << 15
+SPRAM_LEAST_BYTES = 1 << 10
+
 
 class UltraPlusBlocks:
     """Mix into a platform of an iCE40UP."""
@@ -57,16 +60,18 @@ class UltraPlusBlocks:
         return booth_multiply(component)
 
     def get_byte_bank(self, component):
-        """An SB_SPRAM256KA as 32 Ki bytes: the address's lowest bit picks the half of a word."""
-        if component.depth != 1 << 15:
+        """An SB_SPRAM256KA as up to 32 Ki bytes: the address's lowest bit picks the half of a word.
+        Small banks stay in block RAM."""
+        if not SPRAM_LEAST_BYTES <= component.depth <= SPRAM_BYTES:
             return ByteBank.elaborate(component, None)
         m = Module()
-        word, half = Signal(16), Signal()
+        word, half, addr = Signal(16), Signal(), Signal(14)
         m.d.sync += half.eq(component.addr[0])
+        m.d.comb += addr.eq(component.addr[1:])
         m.d.comb += component.r_data.eq(word.word_select(half, 8))
         m.submodules.spram = Instance(
             "SB_SPRAM256KA", i_CLOCK=ClockSignal(), i_CHIPSELECT=1,
-            i_ADDRESS=component.addr[1:], i_DATAIN=component.w_data.replicate(2), o_DATAOUT=word,
+            i_ADDRESS=addr, i_DATAIN=component.w_data.replicate(2), o_DATAOUT=word,
             i_WREN=component.w_en,
             i_MASKWREN=Cat((~component.addr[0]).replicate(2), component.addr[0].replicate(2)),
             i_STANDBY=0, i_SLEEP=0, i_POWEROFF=1)            # POWEROFF is active low

@@ -18,13 +18,13 @@ class Loop(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # Turns left after this one; `last` has a register of its own, being where long paths begin.
-        left, last = Signal.like(self.count), Signal()
-        m.d.comb += self.last.eq(last)
+        # `last` has a register of its own, being where long paths begin.
+        turn, following, last = Signal.like(self.count), Signal.like(self.count), Signal()
+        m.d.comb += [following.eq(turn + 1), self.last.eq(last)]
         with m.If(self.start | (self.step & last)):
-            m.d.sync += [left.eq(self.count), last.eq(self.count == 0)]
+            m.d.sync += [turn.eq(0), last.eq(self.count == 0)]
         with m.Elif(self.step):
-            m.d.sync += [left.eq(left - 1), last.eq(left == 1)]
+            m.d.sync += [turn.eq(following), last.eq(following == self.count)]
         return m
 
 

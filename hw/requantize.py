@@ -120,21 +120,26 @@ class Requantizer(wiring.Component):
                 index_total.eq(index), total.eq(self.i.p.value + reads["bias"].data.as_signed()),
             ]
 
-        # Saturate to the digits that will be multiplied:
+        # Saturate to the digits that will be multiplied; those above them do not matter.
         width = config.digit_width
-        saturated = Signal(signed(32))
+        saturated, sign, overflow = Signal(signed(32)), total[-1], Signal()
         m.d.comb += saturated.eq(total)
         for steps in range(3):
-            limit = width * (steps + 1) - 1
-            with m.If((layer.steps == steps) & (total[limit:] != total[-1].replicate(32 - limit))):
-                m.d.comb += saturated.eq(Cat((~total[-1]).replicate(limit),
-                                             total[-1].replicate(32 - limit)).as_signed())
+            top = width * (steps + 1) - 1
+            with m.If(layer.steps == steps):
+                m.d.comb += overflow.eq(total[top:] != sign.replicate(32 - top))
+        with m.If(overflow):
+            m.d.comb += saturated.eq((~sign).replicate(32).as_signed())
+            for steps in range(3):
+                top = width * (steps + 1) - 1
+                with m.If(layer.steps == steps):
+                    m.d.comb += saturated[top].eq(sign)
 
         # Play the digits, the lowest first:
         digits = Signal(signed(32))
         left   = Signal.like(layer.steps)
         stage_digit, index_digit = Signal(Stage), Signal(index_shape)
-        is_add = layer.mode == Mode.ADD
+        is_add = (layer.mode == Mode.ADD) & config.addition
         with m.If(run):
             m.d.sync += [digits.eq(digits >> width), stage_digit.first.eq(0),
                          stage_digit.last.eq(left == 1), left.eq(left - 1)]

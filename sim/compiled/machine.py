@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 
 from .jit import Code
 from .layout import CACHE_LINE, Layout, read_word, write_word
-from .netlist import read_netlist
+from .netlist import Netlist, read_netlist
 from .program import NOTHING_WATCHED, Rows, assertions, results, run_function, watchable
 from .vcd import Recording
 
@@ -24,17 +24,17 @@ class SimulationError(Exception):
 
 
 class Design:
-    """A compiled component; make machines of it.
+    """A compiled netlist; make machines of it.
 
-    ``cells`` is the size of its netlist, ``compile_seconds`` the time it took until now (the
+    ``cells`` is the netlist's size, ``compile_seconds`` the time it took until now (the
     code that traces is compiled when first needed), ``key`` names its content: two designs with
     the same key behave the same.
     """
 
-    def __init__(self, component: wiring.Component, cache: bool = True):
+    def __init__(self, netlist: Netlist, cache: bool = True):
         start = time.perf_counter()
         self.cache = cache
-        self.netlist = read_netlist(component)
+        self.netlist = netlist
         self.values = results(self.netlist)
         self.layout = Layout(self.netlist, {key: len(nets) for key, nets in self.values.items()})
         self.watchable = watchable(self.netlist)
@@ -73,7 +73,10 @@ def compile_design(component: wiring.Component, cache: bool = True) -> Design:
 
     With ``cache``, machine code is kept in the user's cache folder and found there again.
     """
-    return Design(component, cache)
+    start = time.perf_counter()
+    design = Design(read_netlist(component), cache)
+    design.compile_seconds = time.perf_counter() - start
+    return design
 
 
 class Machine:

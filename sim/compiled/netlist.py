@@ -86,7 +86,7 @@ def read_netlist(component: wiring.Component) -> Netlist:
     rename(netlist, {net: nir.Net.from_const(0) for domain in domains
                      for net in netlist.signals.get(domain.rst, ())})
     _check_cells(netlist)
-    _check_clock(netlist)
+    check_clock(netlist)
     drop_impossible(netlist)
     merge_conditions(netlist)
     split_false_loops(netlist, COMBINATIONAL)
@@ -110,7 +110,8 @@ def _check_cells(netlist: nir.Netlist) -> None:
                                 f"in {module} from {_location(cell.src_loc)}")
 
 
-def _check_clock(netlist: nir.Netlist) -> None:
+def check_clock(netlist: nir.Netlist) -> nir.Net | None:
+    """The one clock, or None if there is no clock; refuses anything else. Its readers go."""
     first = None
     for cell in netlist.cells:
         if isinstance(cell, nir.FlipFlop) and cell.arst != 0:
@@ -127,7 +128,7 @@ def _check_clock(netlist: nir.Netlist) -> None:
             raise UnsupportedDesign("Clock must be the same everywhere, not another one for the "
                                     f"{here} than for the {first_place}")
     if first is None:
-        return
+        return None
     if not first.is_cell or first.cell != 0:
         raise UnsupportedDesign(f"Clock must be an input, not made by logic as that of the "
                                 f"{first_place}")
@@ -138,6 +139,7 @@ def _check_clock(netlist: nir.Netlist) -> None:
         if first in cell.input_nets():
             raise UnsupportedDesign("Clock must not be used as data, as it is by the "
                                     f"{type(cell).__name__} from {_location(cell.src_loc)}")
+    return first
 
 
 def _ports(netlist: nir.Netlist, members) -> dict[str, Port]:

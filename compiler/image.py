@@ -1,0 +1,66 @@
+"""A model as it lies in a slot of a board's store: header, tape (docs/protocol.md)."""
+
+import hashlib
+import struct
+from dataclasses import asdict, dataclass
+
+from compiler.errors import ModelError
+from compiler.program import Program, tensor_bytes
+from hw.config import EngineConfig
+from hw.control import HEADER_BYTES, MAGIC, TAPE_OFFSET
+
+FORMAT = 1
+HASH_BYTES = 8                            # of an engine's name
+HEADER = struct.Struct("<4sBB2xIIII8s32s")
+
+
+def engine_hash(config: EngineConfig) -> bytes:
+    """The name of an engine: two with the same one play the same tapes."""
+    text = repr(sorted(asdict(config).items()))
+    return hashlib.sha256(text.encode()).digest()[:HASH_BYTES]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What stands in front of a tape. ``crc`` is what the golden vector must give."""
+
+    layers: int
+    beats: int
+    input_bytes: int
+    output_bytes: int
+    crc: int
+    engine: bytes
+    model: bytes
+
+    def pack(self) -> bytes:
+        """The header's 64 bytes."""
+        return HEADER.pack(MAGIC, FORMAT, self.layers - 1, self.beats - 1, self.input_bytes,
+                           self.output_bytes, self.crc, self.engine, self.model)
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Header":
+        """The inverse; ModelError where it is none."""
+        if len(data) != HEADER_BYTES or data[:len(MAGIC)] != MAGIC:
+            raise ModelError("a model's header must be 64 bytes that begin with SYST")
+        _, found, layers, beats, *rest = HEADER.unpack(data)
+        if found != FORMAT:
+            raise ModelError(f"a model's header must be of format {FORMAT}, not {found}")
+        return cls(layers + 1, beats + 1, *rest)
+
+
+def header(program: Program, crc: int) -> Header:
+    """The header of a program whose golden vector gives ``crc`` (sim/made.py)."""
+    if len(program.layers) > 255:
+        raise ModelError(f"a model must have at most 255 layers, not {len(program.layers)}")
+    device = program.partition.device
+    sizes = [sum(tensor_bytes(program, index) for index in indices)
+             for indices in (device.inputs, device.outputs)]
+    found = Header(len(program.layers), len(program.tape) // program.config.tape_bytes, *sizes,
+                   crc, engine_hash(program.config), b"")
+    model = hashlib.sha256(found.pack()[:HEADER_BYTES // 2] + program.tape).digest()
+    return Header(**{**vars(found), "model": model})
+
+
+def slot_image(program: Program, crc: int) -> bytes:
+    """Header and tape, as they lie in a slot."""
+    return header(program, crc).pack().ljust(TAPE_OFFSET, b"\xff") + program.tape

@@ -1,0 +1,75 @@
+"""Frames that the board sends, byte by byte: header, status, the counters of a result, a body."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .receive import VERSION, Type
+
+
+class Counters(data.Struct):
+    """Of an image that is done."""
+
+    image:  16
+    crc:    32     # of what its first layers made: of its input, at the least
+    cycles: 32     # from the end of its input to its last output byte
+
+
+class Status(data.Struct):
+    """What most answers begin with. ``second``: flags, a part's number, or a NAK's reason."""
+
+    expected: 8
+    second:   8
+    taken:    16
+
+
+
+
+class Reply(wiring.Component):
+    """Composes a frame for each ``start``; all inputs must hold until ``done``.
+
+    The body is the next ``length`` bytes of ``body``.
+    """
+
+    start:    In(1)
+    done:     Out(1)
+    type:     In(Type)
+    sequence: In(8)
+    status:   In(Status)
+    counters: In(Counters)
+    length:   In(9)
+    body:     In(stream.Signature(8))
+    o:        Out(stream.Signature(data.StructLayout({"byte": 8, "last": 1})))
+
+    def elaborate(self, platform):
+        m = Module()
+        # In front of the body stand the first 4, 8 or 18 of these bytes:
+        bare  = (self.type == Type.BYTES) | (self.type == Type.DONE)
+        whole = self.type == Type.RESULT
+        length, ahead = Signal(10), Signal(5)
+        m.d.comb += [
+            length.eq(self.length + Mux(bare, 0, Mux(whole, 14, 4))),
+            ahead.eq(Mux(bare, 3, Mux(whole, 17, 7))),
+        ]
+        front = Cat(self.type, C(VERSION, 4), self.sequence, length, C(0, 6),
+                    self.status, self.counters)
+        index, left = Signal(5), Signal(9)
+        busy, in_body = Signal(), Signal()
+        m.d.comb += [
+            self.o.valid.eq(busy & (~in_body | self.body.valid)),
+            self.o.p.byte.eq(Mux(in_body, self.body.payload, front.word_select(index, 8))),
+            self.o.p.last.eq(Mux(in_body, left == 1, (index == ahead) & (left == 0))),
+            self.body.ready.eq(busy & in_body & self.o.ready),
+            self.done.eq(self.o.valid & self.o.ready & self.o.p.last),
+        ]
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += index.eq(index + 1)
+            with m.If(in_body):
+                m.d.sync += left.eq(left - 1)
+            with m.If(index == ahead):
+                m.d.sync += in_body.eq(1)
+        with m.If(self.done):
+            m.d.sync += busy.eq(0)
+        with m.If(self.start):
+            m.d.sync += [busy.eq(1), in_body.eq(0), index.eq(0), left.eq(self.length)]
+        return m

