@@ -13,8 +13,14 @@ from dataclasses import dataclass, field
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import check_beats, packet_words
-from hw.config import REQUANTIZE_CYCLES, EngineConfig, Mode
-from hw.flash import DESELECTED_CYCLES, PAD_CYCLES, READ_PULSES
+from hw.config import (
+    DESELECTED_CYCLES,
+    PAD_CYCLES,
+    READ_PULSES,
+    REQUANTIZE_CYCLES,
+    EngineConfig,
+    Mode,
+)
 
 READ_START = DESELECTED_CYCLES + READ_PULSES     # cycles until a flash gives its first bit
 LONG = 1 << 40                                   # longer than anything takes

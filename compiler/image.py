@@ -2,12 +2,11 @@
 
 import hashlib
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.program import Program, tensor_bytes
-from hw.config import EngineConfig
-from hw.control import HEADER_BYTES, MAGIC, TAPE_OFFSET
+from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET, EngineConfig
 
 FORMAT = 1
 HASH_BYTES = 8                            # of an engine's name
@@ -53,12 +52,12 @@ def header(program: Program, crc: int) -> Header:
     if len(program.layers) > 255:
         raise ModelError(f"a model must have at most 255 layers, not {len(program.layers)}")
     device = program.partition.device
-    sizes = [sum(tensor_bytes(program, index) for index in indices)
-             for indices in (device.inputs, device.outputs)]
-    found = Header(len(program.layers), len(program.tape) // program.config.tape_bytes, *sizes,
-                   crc, engine_hash(program.config), b"")
+    input_bytes, output_bytes = (sum(tensor_bytes(program, index) for index in indices)
+                                 for indices in (device.inputs, device.outputs))
+    found = Header(len(program.layers), len(program.tape) // program.config.tape_bytes,
+                   input_bytes, output_bytes, crc, engine_hash(program.config), b"")
     model = hashlib.sha256(found.pack()[:HEADER_BYTES // 2] + program.tape).digest()
-    return Header(**{**vars(found), "model": model})
+    return replace(found, model=model)
 
 
 def slot_image(program: Program, crc: int) -> bytes:

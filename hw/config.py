@@ -12,6 +12,16 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from amaranth.utils import ceil_log2, exact_log2
 
+# A model in a board's store: a header, and its tape behind it (docs/protocol.md).
+MAGIC = b"SYST"
+HEADER_BYTES = 64
+TAPE_OFFSET  = 256         # of the tape, from the header's beginning
+LAST_LAYER, BEATS, GOLDEN_CRC = 5, 8, 20     # where they are in the header
+GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400    # of the shift register that makes the golden vector
+
+# A store in flash (hw/flash.py): cycles from a pulse to its bit, and from a request to the first.
+PAD_CYCLES, DESELECTED_CYCLES, READ_PULSES = 2, 4, 40
+
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it
 REQUANTIZE_CYCLES = 8      # from taking a value to its byte, besides one for each of its digits
 

@@ -5,13 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
+from .config import BEATS, HEADER_BYTES, LAST_LAYER, MAGIC, TAPE_OFFSET
 from .flash import Operation, Request
 from .link.receive import Frame, Reason, Type
 
-MAGIC = b"SYST"
-HEADER_BYTES = 64              # of a model, in front of its tape
-LAST_LAYER, BEATS, GOLDEN_CRC = 5, 8, 20     # where they are in it
-TAPE_OFFSET = 256              # of the tape behind the header's beginning
 PART_BYTES  = 128              # of an output that one frame carries
 WAITING_BITS = 9               # of a count of cycles that is more than the 3 us a flash wakes in
 

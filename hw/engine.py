@@ -16,6 +16,13 @@ from .vector import Vector
 from .weights import WeightRings
 
 
+class Made(data.Struct):
+    """A byte that a layer makes."""
+
+    valid: 1
+    byte:  8
+
+
 class Engine(wiring.Component):
     """Runs the layers on the tape, one after the other, for ever.
 
@@ -32,7 +39,7 @@ class Engine(wiring.Component):
             "tape":       In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
             "i":          In(stream.Signature(signed(8))),
             "o":          Out(stream.Signature(signed(8))),
-            "made":       Out(stream.Signature(8, always_ready=True)),
+            "made":       Out(Made),
             "layer_done": Out(1),
         })
 
@@ -137,7 +144,7 @@ class Engine(wiring.Component):
         running = Signal()
         m.d.comb += [
             self.made.valid.eq(requant.o.valid & requant.o.ready),
-            self.made.payload.eq(requant.o.p.byte),
+            self.made.byte.eq(requant.o.p.byte),
             self.layer_done.eq(self.made.valid & requant.o.p.ends.layer),
             tape.idle.eq(~running & ~collector.shift),
         ]

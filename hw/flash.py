@@ -4,10 +4,10 @@ from amaranth import *
 from amaranth.lib import data, enum, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-# From a cycle with ``sck`` to the cycle in which ``dq_i`` has the bit that the pulse takes: there
-# is a register in the pad either way, and the pulse comes in between.
-PAD_CYCLES = 2
-DESELECTED_CYCLES = 4      # at least, between two commands
+# `READ_PULSES` are code, address, and eight to wait; `DESELECTED_CYCLES` lie between two commands.
+# `PAD_CYCLES` pass from a cycle with ``sck`` to that in which ``dq_i`` has the bit which the pulse
+# takes: there is a register in the pad either way, and the pulse comes in between.
+from .config import DESELECTED_CYCLES, PAD_CYCLES, READ_PULSES
 
 # Commands that all makers' chips have (JEDEC JESD216): their codes.
 READ_COMMANDS = {1: 0x0b, 2: 0x3b, 4: 0x6b}      # fast read, by data lines
@@ -16,7 +16,6 @@ WAKE, WRITE_ENABLE, READ_STATUS, PROGRAM, ERASE = 0xab, 0x06, 0x05, 0x02, 0x20
 WRITE_ENABLE_VOLATILE, WRITE_STATUS_2, QUAD_ENABLE = 0x50, 0x31, 0x02
 
 SECTOR_BYTES, PAGE_BYTES = 4096, 256
-READ_PULSES = 40           # code, address, and the eight that a fast read goes on to wait
 
 
 class FlashPins(wiring.Signature):

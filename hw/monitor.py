@@ -1,10 +1,11 @@
 """What is counted and summed of every image, beside the engine and without a cycle of its time."""
 
 from amaranth import *
-from amaranth.lib import stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
+from .engine import Made
 from .link.reply import Counters
 
 WATCHDOG_BIT = 24          # of the cycles that an image may take
@@ -21,7 +22,7 @@ class Monitor(wiring.Component):
     last_layer: In(8)
     limit:      In(8)
     taken:      In(1)          # a byte of input
-    made:       In(stream.Signature(8, always_ready=True))
+    made:       In(Made)
     layer_done: In(1)
     hungry:     In(1)
     restart:    In(1)
@@ -37,7 +38,7 @@ class Monitor(wiring.Component):
         m.d.comb += [
             self.counters.image.eq(image), self.counters.crc.eq(crc.crc),
             self.counters.cycles.eq(cycles), self.stuck.eq(cycles[WATCHDOG_BIT] & ~self.over),
-            crc.data.eq(self.made.payload), crc.valid.eq(self.made.valid & (layer < self.limit)),
+            crc.data.eq(self.made.byte), crc.valid.eq(self.made.valid & (layer < self.limit)),
             crc.start.eq(self.next | self.restart),
         ]
         with m.If((self.taken | self.hungry) & ~self.over | self.restart):

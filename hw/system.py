@@ -9,8 +9,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from .bytes import BytesOfBeats
-from .config import EngineConfig
-from .control import GOLDEN_CRC, Controller
+from .config import GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
+from .control import Controller
 from .engine import Engine
 from .flash import Flash, FlashPins
 from .link.receive import FrameReceiver, Reason, Type
@@ -24,7 +24,6 @@ BAUD = 1_000_000
 INFO_BYTES   = 32              # that the bitstream tells of itself; the model's header follows
 ACK_BYTES    = 256             # taken from the line between two ACKs
 OUTPUT_BYTES = 256             # that may wait to be sent
-GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400
 
 
 @dataclass(frozen=True)
@@ -125,10 +124,9 @@ class System(wiring.Component):
             monitor.limit.eq(Mux(control.testing, 255, control.limit)),
             monitor.restart.eq(stopped), monitor.layer_done.eq(engine.layer_done),
             monitor.taken.eq(given), monitor.hungry.eq(engine.i.ready & ~engine.i.valid),
-            monitor.next.eq(control.next),
+            monitor.next.eq(control.next), monitor.made.eq(engine.made),
             control.over.eq(monitor.over), control.engine_stuck.eq(monitor.stuck),
         ]
-        connect(m, engine.made, monitor.made)
 
         # Its input, the line's or the golden vector's: an image waits until the one before it has
         # been told of. How much of it was the line's, the host hears now and then.

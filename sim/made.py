@@ -7,8 +7,7 @@ import numpy as np
 
 from compiler.layers import Layer
 from compiler.program import Program, place
-from hw.config import Mode
-from hw.system import GOLDEN_SEED, GOLDEN_TAPS
+from hw.config import GOLDEN_SEED, GOLDEN_TAPS, Mode
 from sim.device import input_bytes
 from sim.golden import Golden
 
