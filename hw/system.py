@@ -1,5 +1,6 @@
 """The whole device behind its pins: line, store, controller, engine and monitor."""
 
+import struct
 from dataclasses import dataclass, field
 
 from amaranth import *
@@ -13,7 +14,7 @@ from .config import GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
 from .control import Controller
 from .engine import Engine
 from .flash import Flash, FlashPins
-from .link.receive import FrameReceiver, Reason, Type
+from .link.receive import VERSION, FrameReceiver, Reason, Type
 from .link.reply import Reply
 from .link.send import FrameSender
 from .link.uart import Receiver, Transmitter
@@ -21,7 +22,8 @@ from .memory_store import MemoryStore
 from .monitor import Monitor
 
 BAUD = 1_000_000
-INFO_BYTES   = 32              # that the bitstream tells of itself; the model's header follows
+INFO = struct.Struct("<BBHBBHI4x8s8s")
+INFO_BYTES   = INFO.size       # that the bitstream tells of itself; the model's header follows
 ACK_BYTES    = 256             # taken from the line between two ACKs
 OUTPUT_BYTES = 256             # that may wait to be sent
 
@@ -38,15 +40,22 @@ class SystemConfig:
     store_base: int = 0            # where slot 0 begins
     slot_bytes: int = 1 << 20      # slot 1 lies behind slot 0; a memory has but one
     store_init: bytes = b""        # what the memory holds from the bitstream on
-    info: bytes = bytes(INFO_BYTES)
+    board: int = 0                 # its number, for the host
+    engine_name: bytes = bytes(8)  # ... and what the host knows the engine by
+    build_name: bytes = bytes(8)   # ... and this design
 
     def __post_init__(self):
         for name in ("store_base", "slot_bytes") if self.flash_dq else ():
             value = getattr(self, name)
             if value < 0 or value % (1 << 16):
                 raise ValueError(f"{name} must be a multiple of 65,536, not {value!r}")
-        if len(self.info) != INFO_BYTES:
-            raise ValueError(f"info must be {INFO_BYTES} bytes, not {len(self.info)}")
+
+    @property
+    def info(self):
+        """What the bitstream tells of itself (docs/protocol.md)."""
+        slot_big, slot_small = divmod(self.slot_bytes, 1 << 16)
+        return INFO.pack(VERSION, self.board, self.ring_bytes, self.store_base >> 16, slot_big,
+                         slot_small >> 10, self.clock_hz, self.engine_name, self.build_name)
 
     @property
     def slots(self):
@@ -129,11 +138,13 @@ class System(wiring.Component):
         ]
 
         # Its input, the line's or the golden vector's: an image waits until the one before it has
-        # been told of. How much of it was the line's, the host hears now and then.
+        # been told of, and a command's arguments are not for the engine. How much it took of the
+        # line, the host hears now and then.
         golden, taken, ack = Signal(16), Signal(16), Signal()
         m.d.comb += [
             engine.i.payload.eq(Mux(control.testing, golden[:8], frames.o.payload)),
-            engine.i.valid.eq(~monitor.over & control.run & (control.testing | frames.o.valid)),
+            engine.i.valid.eq(~monitor.over & control.run
+                              & (control.testing | (frames.o.valid & ~control.busy))),
             frames.o.ready.eq(control.arguments.ready | (given & ~control.testing)),
         ]
         with m.If(stopped):

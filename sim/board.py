@@ -97,7 +97,9 @@ class SimulatedBoard:
 
     def run(self, cycles: int) -> int:
         """Runs until the board is quiet, or for so many cycles; the cycles that it took."""
-        passed = self.machine.run(cycles, until="quiet")
+        # (One cycle in any case, in which a quiet board hears that there is something to send.)
+        passed = self.machine.run(1)
+        passed += self.machine.run(max(0, cycles - 1), until="quiet")
         self.cycles += passed
         return passed
 
