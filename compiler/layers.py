@@ -32,7 +32,7 @@ class Layer:
     name: str                             # "3 CONV_2D", as users know it
     operator: int                         # its index in the file; -1: input, output
     tensor: int                           # what it computes (or puts out)
-    fields: dict[str, int]                # hw.config.layer_layout
+    fields: dict[str, int]                # hw.config.layer_layout, and `padded`: it needs padding
     records: tuple[tuple[Record, ...], ...]
     weights: np.ndarray | None = field(default=None, compare=False)
     table: np.ndarray | None = field(default=None, compare=False)
@@ -95,8 +95,11 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
         - window.top
     # Where no row of the window lies outside of the image, there is no height to keep track of.
     leaves = window.top > 0 or lowest >= source.height
+    rightmost = (output.width - 1) * step + (window.taps_x - 1) * window.step_x + window.run \
+        - window.left * source.channels
     return {
         "mode": mode, "low": -128, "high": 127, "pad": window.pad,
+        "padded": leaves or window.left > 0 or rightmost > source.row_bytes,
         "groups": groups - 1, "rows": output.height - 1,
         "tiles": ceil_div(output.width, columns) - 1,
         "ky": window.rows - 1, "kx": window.taps_x - 1,
@@ -146,6 +149,11 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
                 f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "
                 f"{high}; make the layer smaller")
         checked[name] = value
+    for lacks, what in ((layer.mode == Mode.ADD and not config.addition, "addition"),
+                        (layer.fields.get("padded") and not config.padding, "padding")):
+        if lacks:
+            raise ModelError(f"operator {layer.name} needs {what}, which this engine was built "
+                             "without; build one for this model")
     # What is left of a row at its leftmost padding has to fit as well (hw/fetch.py, remaining).
     if checked["row_bytes"] - min(0, checked["x_start"]) >= config.scratchpad_bytes:
         raise ModelError(

@@ -1,4 +1,4 @@
-"""The engine that each board's build has, and its clock: what the compiler must know of boards."""
+"""The engine of each board's build, and its clock: what the compiler must know of boards."""
 
 from dataclasses import dataclass
 
@@ -7,16 +7,41 @@ from hw.config import EngineConfig
 
 @dataclass(frozen=True)
 class Target:
-    """``clock_hz`` is the engine's clock on the board."""
+    """``clock_hz`` is the engine's clock on the board, unless a build chooses another.
+
+    The tape comes from a flash chip with ``flash_dq`` data lines, in which two slots of
+    ``slot_bytes`` begin at ``store_base``; where that is 0, from a memory of ``slot_bytes`` on the
+    chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells the host ``number``.
+    """
 
     name: str
+    number: int
     engine: EngineConfig
     clock_hz: int
+    flash_dq: int = 0
+    store_base: int = 0
+    slot_bytes: int = 1 << 20
+    ring_bytes: int = 4096
 
+
+# Sixteen multipliers, and as little around them as an iCE40UP5K has room for.
+UP5K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 17,
+                    weight_words=256, channel_records=16, results=64, acc_width=26)
+# Sixteen in logic alone, and a scratchpad of block RAM.
+HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 12,
+                    weight_words=256, channel_records=16, results=64, acc_width=26)
+# Sixty-four, fed by a tape in block RAM that gives half of their weights in a cycle.
+ECP5 = EngineConfig(rows=8, columns=1, lanes=8, tape_rows=4, scratchpad_bytes=1 << 15,
+                    weight_words=256, channel_records=32, results=64, acc_width=28)
+
+ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", EngineConfig(
-        rows=4, columns=1, lanes=4, tape_rows=4, scratchpad_bytes=1 << 17, weight_words=256,
-        channel_records=16, results=64, acc_width=26), 24_000_000),
+    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=4, store_base=ABOVE_BITSTREAM),
+    Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM),
+    Target("hx8k", 3, HX8K, 48_000_000, flash_dq=1, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
+    Target("ulx3s-25f", 4, ECP5, 60_000_000, slot_bytes=1 << 16),
+    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
+    Target("orangecrab", 6, ECP5, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]

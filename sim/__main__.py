@@ -13,9 +13,12 @@ from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
 from sim import report
+from sim.board import SimulatedBoard
 from sim.compiled import SimulationError
 from sim.data import DataError
+from sim.design import design
 from sim.device import Stalled
+from sim.pty import Terminal
 from sim.run import MODEL, Job, run
 
 DISAGREES, INVALID, INTERRUPTED, UNREAD = 1, 3, 130, 141
@@ -33,6 +36,11 @@ model, which computes exactly what the named TFLite reference does.
   python -m sim run MODEL --inputs X.npy --outputs Y.npy       any model, on inputs of your own
   python -m sim run --engine python            one image in Amaranth's own simulator
   python -m sim run --vcd x.vcd --window 0:2000                the first 2,000 cycles as waveforms
+"""
+BOARD_DESCRIPTION = """\
+Simulates a board with its pins: serial line, flash chip, power-on test, engine. Prints the path of
+a pseudo-terminal, and serves it until stopped; python -m boards does with it what it does with a
+real port. It runs ten to fifty times slower than a board, and not at all while nobody talks to it.
 """
 EXIT_CODES = """\
 exit codes: 0 every byte agrees; 1 the engine ran, but disagrees with the golden model or stopped;
@@ -75,6 +83,16 @@ def parser() -> argparse.ArgumentParser:
                    help="write the signals of a window of cycles (engine rtl)")
     p.add_argument("--window", type=window, metavar="A:B",
                    help="from cycle A up to cycle B (default: 0:10000)")
+    p = commands.add_parser(
+        "board", help="simulate a whole board behind a pseudo-terminal",
+        description=BOARD_DESCRIPTION, epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("model", nargs="?", type=Path, default=MODEL, metavar="MODEL",
+                   help="a quantized .tflite file (default: models/mnist_cnn_int8.tflite)")
+    p.add_argument("--board", type=board, default=DEFAULT, metavar="BOARD",
+                   help=f"which: {', '.join(TARGETS)} (default: {DEFAULT.name})")
+    p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
+                   help="whose rounding is the truth (default: litert)")
     return whole
 
 
@@ -143,11 +161,24 @@ def job(p: argparse.ArgumentParser, args: argparse.Namespace) -> Job:
                limit=args.limit, vcd=args.vcd, window=args.window or Job.window)
 
 
+def serve(args: argparse.Namespace) -> int:
+    """``board``: until somebody stops it."""
+    found = design(args.board, args.model, args.profile)
+    terminal = Terminal(SimulatedBoard(found.config, (found.image,)))
+    print(f"{args.board.name} with {found.program.graph.name} on {terminal.path}; stop it with "
+          f"Ctrl-C. Try\n  python -m boards stream {args.model} --board {args.board.name} --limit "
+          f"20 --port {terminal.path}", flush=True)
+    terminal.serve()
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     p = parser()
     args = p.parse_args(argv)
     try:
+        if args.command == "board":
+            return serve(args)
         found = run(job(p, args), lambda sentence: print(f"note: {sentence}", file=sys.stderr))
         print(json.dumps(report.document(found), indent=1) if args.json else report.text(found),
               flush=True)

@@ -53,23 +53,28 @@ class Reply(wiring.Component):
         ]
         front = Cat(self.type, C(VERSION, 4), self.sequence, length, C(0, 6),
                     self.status, self.counters)
+        # The byte that goes out has a register of its own; the line is slow enough for a pause.
         index, left = Signal(5), Signal(9)
-        busy, in_body = Signal(), Signal()
+        busy, in_body, take = Signal(), Signal(), Signal()
         m.d.comb += [
-            self.o.valid.eq(busy & (~in_body | self.body.valid)),
-            self.o.p.byte.eq(Mux(in_body, self.body.payload, front.word_select(index, 8))),
-            self.o.p.last.eq(Mux(in_body, left == 1, (index == ahead) & (left == 0))),
-            self.body.ready.eq(busy & in_body & self.o.ready),
+            take.eq(busy & ~self.o.valid & (~in_body | self.body.valid)),
+            self.body.ready.eq(busy & ~self.o.valid & in_body),
             self.done.eq(self.o.valid & self.o.ready & self.o.p.last),
         ]
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += index.eq(index + 1)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(take):
+            m.d.sync += [
+                self.o.valid.eq(1), index.eq(index + 1),
+                self.o.p.byte.eq(Mux(in_body, self.body.payload, front.word_select(index, 8))),
+                self.o.p.last.eq(Mux(in_body, left == 1, (index == ahead) & (left == 0))),
+            ]
             with m.If(in_body):
                 m.d.sync += left.eq(left - 1)
             with m.If(index == ahead):
                 m.d.sync += in_body.eq(1)
-        with m.If(self.done):
-            m.d.sync += busy.eq(0)
+            with m.If(Mux(in_body, left == 1, (index == ahead) & (left == 0))):
+                m.d.sync += busy.eq(0)
         with m.If(self.start):
             m.d.sync += [busy.eq(1), in_body.eq(0), index.eq(0), left.eq(self.length)]
         return m

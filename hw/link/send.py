@@ -55,7 +55,9 @@ class FrameSender(wiring.Component):
             m.d.sync += code_addr.eq(w_addr)
 
         room, take, sum_index = Signal(), Signal(), Signal(range(4))
-        m.d.comb += room.eq(next_addr != r_addr)
+        free = Signal.like(w_addr)               # (a cycle late, so some are kept in reserve)
+        m.d.sync += free.eq(r_addr - next_addr)
+        m.d.comb += room.eq(free[2:].any())
         with m.If(full & room):
             m.d.comb += [close.eq(1), open_block.eq(1)]
         with m.Elif(take & room):

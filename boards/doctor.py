@@ -1,0 +1,50 @@
+"""What there is to work with, and what to do next."""
+
+import platform
+import shutil
+from importlib.metadata import PackageNotFoundError, version
+
+from boards.boards import BOARDS
+from boards.ports import overview
+from boards.tools import tool_version
+
+PROGRAMMERS = ("openFPGALoader", "iceprog", "dfu-util")
+PACKAGES = ("amaranth", "amaranth-boards", "pyserial", "cobs", "numpy")
+
+
+def package_version(name: str) -> str:
+    """Of an installed package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "missing: pip install " + name
+
+
+def examine() -> dict:
+    """Tools, packages and ports; ``next`` are commands to type."""
+    tools = {tool: tool_version(tool) for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")}
+    programmers = {name: shutil.which(name) for name in PROGRAMMERS}
+    ports = overview()
+    following = []
+    missing = [tool for tool, found in tools.items() if not found]
+    if missing:
+        following.append("pip install -e .[synth]   # for " + ", ".join(missing))
+    following.append("make bitstream BOARD=" + next(iter(BOARDS)))
+    if not any(programmers.values()):
+        following.append("apt install openfpgaloader   # or brew; nothing can program a board yet")
+    following.append("make flash" if ports else "python -m sim board   # no board is plugged in; "
+                     "this simulates one")
+    return {"python": platform.python_version(), "system": platform.platform(),
+            "tools": tools, "packages": {name: package_version(name) for name in PACKAGES},
+            "programmers": programmers, "ports": ports, "next": following}
+
+
+def text(found: dict) -> str:
+    """The findings for people."""
+    lines = [f"python       {found['python']} on {found['system']}"]
+    for title in ("tools", "packages", "programmers"):
+        for name, value in found[title].items():
+            lines.append(f"{title.rstrip('s'):12} {name} {value or 'is missing'}")
+    lines += [f"port         {port}" for port in found["ports"]] or ["port         none found"]
+    lines += [f"next         {command}" for command in found["next"]]
+    return "\n".join(lines)

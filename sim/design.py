@@ -1,0 +1,49 @@
+"""A model on a board, before any tool has run: engine, slot and system."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from compiler.errors import ModelError
+from compiler.fold import drop_unused, fold_constants
+from compiler.image import engine_hash, slot_image
+from compiler.ir import Graph
+from compiler.program import Program
+from compiler.reader import read_model
+from compiler.size import fit
+from compiler.targets import Target
+from hw.system import SystemConfig
+from sim.made import crc_of_made, golden_vector
+
+
+@dataclass(frozen=True)
+class Design:
+    """``image`` is what a slot of the board holds, ``config`` the whole system."""
+
+    target: Target
+    program: Program
+    image: bytes
+    config: SystemConfig
+
+
+def graph_of(model: Path) -> Graph:
+    """The model as the compiler wants it."""
+    return drop_unused(fold_constants(read_model(model)))
+
+
+def image_of(program: Program) -> bytes:
+    """What a slot holds of the program."""
+    return slot_image(program, crc_of_made(program, golden_vector(program))[0])
+
+
+def design(target: Target, model: Path, profile: str, clock_hz: int | None = None) -> Design:
+    """Compiles the model for an engine of its size. ModelError where the board has no room."""
+    program = fit(graph_of(model), target.engine, profile)
+    image = image_of(program)
+    if len(image) > target.slot_bytes:
+        raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
+                         f"{target.slot_bytes:,} bytes would have to hold {len(image):,}")
+    return Design(target, program, image, SystemConfig(
+        engine=program.config, clock_hz=clock_hz or target.clock_hz, board=target.number,
+        ring_bytes=target.ring_bytes, engine_name=engine_hash(program.config),
+        flash_dq=target.flash_dq, store_base=target.store_base, slot_bytes=target.slot_bytes,
+        store_init=b"" if target.flash_dq else image))
