@@ -37,6 +37,8 @@ class Layer:
     weights: np.ndarray | None = field(default=None, compare=False)
     table: np.ndarray | None = field(default=None, compare=False)
     macs: int = 0                         # of the model, without padding of the array
+    origin: int = 0                       # of its tensor, what lies at the tensor's address
+    is_part: bool = False                 # the tensor is not whole when it ends (stripes.py)
 
     @property
     def mode(self) -> Mode:

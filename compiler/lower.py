@@ -17,6 +17,7 @@ from compiler.layers import (
 )
 from compiler.lower_array import average, convolution, fully_connected
 from compiler.lower_vector import add, maximum, pad, unary
+from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
@@ -41,17 +42,42 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
                 f"operator {op.index} {op.kind} is not supported; the engine runs "
                 f"{', '.join(sorted({*LOWER, *VIEWS}))}")
     buffer_of = views(graph)
-    plan = plan_memory(lifetimes(graph, buffer_of, config), config.banks, config.scratchpad_bytes)
+    plan, striped = plan_stripes(graph, buffer_of, config)
     place = {tensor: plan.offsets[buffer_of[tensor]] for tensor in buffer_of}
 
     layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
+    waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
     for op in graph.operators:
         if op.kind in VIEWS:
             continue
-        for layer in LOWER[op.kind](graph, op, place, profile, config):
+        lowered = list(LOWER[op.kind](graph, op, place, profile, config))
+        if op.outputs[0] in striped:
+            waiting[op.outputs[0]] = lowered
+            continue
+        if op.inputs[0] in waiting:
+            lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
+                                  graph.tensors[op.outputs[0]].shape[1])
+        for layer in lowered:
             layers.extend(fitted(layer, config))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
     return layers, plan
+
+
+def plan_stripes(graph: Graph, buffer_of: dict[int, int],
+                 config: EngineConfig) -> tuple[Plan, dict[int, Pair]]:
+    """The memory plan; where whole tensors do not fit, with the fewest stripes that do."""
+    def plan(striped: dict[int, Pair]) -> Plan:
+        return plan_memory(lifetimes(graph, buffer_of, config, striped), config.banks,
+                           config.scratchpad_bytes)
+    try:
+        return plan({}), {}
+    except ModelError as whole:
+        for striped in thinner(pairs(graph)):
+            try:
+                return plan(striped), striped
+            except ModelError:
+                pass
+        raise whole from None
 
 
 def views(graph: Graph) -> dict[int, int]:
@@ -63,12 +89,19 @@ def views(graph: Graph) -> dict[int, int]:
     return buffer_of
 
 
-def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig) -> list[Buffer]:
-    """The buffers and the steps that use them: loads, operators, stores, numbered in order."""
+def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
+              striped: dict[int, Pair]) -> list[Buffer]:
+    """The buffers and the steps that use them: loads, operators, stores, numbered in order.
+
+    The operators of a ``striped`` pair use in both of their steps what either does.
+    """
     first: dict[int, int] = {}
     last: dict[int, int] = {}
     steps: list[tuple[int, ...]] = [(tensor,) for tensor in graph.inputs]
-    steps += [(*op.inputs, *op.outputs) for op in graph.operators if op.kind not in VIEWS]
+    together = {op.index: (*pair.producer.inputs, pair.tensor, *pair.pool.outputs)
+                for pair in striped.values() for op in (pair.producer, pair.pool)}
+    steps += [together.get(op.index, (*op.inputs, *op.outputs)) for op in graph.operators
+              if op.kind not in VIEWS]
     steps += [(tensor,) for tensor in graph.outputs]
     for step, tensors in enumerate(steps):
         for tensor in tensors:
@@ -76,8 +109,13 @@ def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig) -> 
                 buffer = buffer_of[tensor]
                 first.setdefault(buffer, step)
                 last[buffer] = step
-    return [Buffer(buffer, math.prod(graph.tensors[buffer].shape), first[buffer], last[buffer])
-            for buffer in first]
+
+    def size(buffer: int) -> int:
+        shape = graph.tensors[buffer].shape
+        if buffer in striped:
+            return striped[buffer].buffer_rows * math.prod(shape[2:])
+        return math.prod(shape)
+    return [Buffer(buffer, size(buffer), first[buffer], last[buffer]) for buffer in first]
 
 
 def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:

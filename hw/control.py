@@ -88,6 +88,11 @@ class Controller(wiring.Component):
         m = Module()
         model, request = self.model, self.request.p
         is_byte = self.bytes.valid & self.bytes.ready
+        reading = Signal()                   # the store is at a request
+        with m.If(self.done):
+            m.d.sync += reading.eq(0)
+        with m.If(self.request.valid & self.request.ready):
+            m.d.sync += reading.eq(1)
 
         # Addresses and sizes of the store's requests; they hold until it is done.
         address, beats = Signal(24), Signal(20)
@@ -297,7 +302,7 @@ class Controller(wiring.Component):
                     send(Type.BYTES, argument + 1)
             with m.State("REST"):                # of a beat, and then nothing more
                 m.d.comb += self.stop.eq(1)
-                with m.If(self.done):
+                with m.If(~reading | self.done):
                     m.d.sync += self.busy.eq(0)
                     m.next = "SERVE"
             with m.State("WRITE"):

@@ -78,7 +78,8 @@ def locate(program: Program, inputs: Sequence[np.ndarray], image: int) -> Differ
         if not _end_layer(machine, engine.patience):
             return None
         passes = [(other.name, other.tensor) for other in program.layers[position:position + 2]]
-        if layer.fields.get("to_stream") or passes == [(layer.name, layer.tensor)] * 2:
+        if layer.fields.get("to_stream") or layer.is_part \
+                or passes == [(layer.name, layer.tensor)] * 2:
             continue                             # it left, or not all of the tensor is there yet
         found = difference(f"layer {layer.name}", device.tensors[layer.tensor].name, image,
                            read_tensor(machine, program, layer.tensor), golden[layer.tensor][warm])

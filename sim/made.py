@@ -38,7 +38,8 @@ def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarra
     for layer in program.layers:
         values = tensors[layer.tensor].reshape(len(inputs[0]), -1).view(np.uint8)
         if not layer.fields.get("to_stream"):
-            where = addresses(layer, program.config.columns) - place(program, layer.tensor)
+            where = addresses(layer, program.config.columns) - place(program, layer.tensor) \
+                + layer.origin
             values = values[:, where]
         made.append(values)
     return made
