@@ -68,7 +68,7 @@ BOARDS = {board.name: board for board in (
           pll_in_pad=False, flash_resource="spi_flash_2x"),
     Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, ICE40HX8KBEVNPlatform,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
-          (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_1x"),
+          (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
     Board("ulx3s-25f", "ULX3S 25F (ECP5)", ECP5_PLL, ulx3s.ULX3S_25F_Platform,
           ("clk25", 25_000_000), ("--25k", "--package", "CABGA381", "--speed", "6"),
           (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),

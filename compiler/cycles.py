@@ -53,13 +53,13 @@ class Prediction:
 
 
 def predict(program: Program, images: int = 1, flash_dq: int = 0,
-            patient: bool = False) -> Prediction:
+            patient: bool = False, registers: int = 1) -> Prediction:
     """The schedule of ``images`` inferences in a row, from the engine's reset on.
 
     The tape comes from memory, a beat a cycle, or from a flash chip with ``flash_dq`` data lines.
     An engine that is ``patient`` waits for each image's input until all else is at rest.
     """
-    source = FlashTape(program, flash_dq) if flash_dq else MemoryTape()
+    source = FlashTape(program, flash_dq) if flash_dq else MemoryTape(registers)
     engine = EngineTime(program.config, source)
     ends, given = [], []
     for _ in range(images):
@@ -72,10 +72,11 @@ def predict(program: Program, images: int = 1, flash_dq: int = 0,
 
 
 class MemoryTape:
-    """A tape in memory on the chip (hw/rom.py, hw/memory_store.py)."""
+    """A tape in memory on the chip (hw/rom.py); that of a board (hw/memory_store.py) has a register
+    more."""
 
-    def __init__(self) -> None:
-        self.taken = 0
+    def __init__(self, registers: int = 1) -> None:
+        self.taken = registers - 1
 
     def take(self, earliest: int) -> int:
         """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``

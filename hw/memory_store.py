@@ -37,11 +37,14 @@ class MemoryStore(wiring.Component):
         request, repeat = self.request.p, Signal()
         addr, beats = Signal(24), Signal.like(request.beats)     # a byte's address
         m.d.comb += [
-            read.addr.eq(addr[select:]), self.o.payload.eq(read.data),
+            read.addr.eq(addr[select:]), read.en.eq(0),        # (else it would be on)
             write.addr.eq(addr[select:]), write.data.eq(self.i.p.byte.replicate(size)),
         ]
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        # A register behind the memory, which may be large and far away:
+        there, moves = Signal(), Signal()
+        m.d.comb += moves.eq(self.o.ready | ~self.o.valid)
+        with m.If(moves):
+            m.d.sync += [self.o.valid.eq(there), self.o.payload.eq(read.data), there.eq(0)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.request.ready.eq(1)
@@ -54,9 +57,9 @@ class MemoryStore(wiring.Component):
                     with m.If(request.operation == Operation.PROGRAM):
                         m.next = "PROGRAM"
             with m.State("READ"):
-                m.d.comb += read.en.eq(self.o.ready | ~self.o.valid)
+                m.d.comb += read.en.eq(moves | ~there)
                 with m.If(read.en):
-                    m.d.sync += [self.o.valid.eq(1), addr.eq(addr + size), beats.eq(beats - 1)]
+                    m.d.sync += [there.eq(1), addr.eq(addr + size), beats.eq(beats - 1)]
                     with m.If(beats == 0):
                         m.d.sync += [addr.eq(request.addr), beats.eq(request.beats)]
                         with m.If(~repeat):
@@ -72,8 +75,8 @@ class MemoryStore(wiring.Component):
                         m.next = "FINISH"
             with m.State("FINISH"):
                 with m.If(self.stop):
-                    m.d.sync += self.o.valid.eq(0)
-                m.d.comb += self.done.eq(~self.o.valid)
+                    m.d.sync += [self.o.valid.eq(0), there.eq(0)]
+                m.d.comb += self.done.eq(~self.o.valid & ~there)
                 with m.If(self.done):
                     m.next = "IDLE"
         return m

@@ -43,7 +43,8 @@ def random_packets(rng, config, count):
         if kind == Packet.LAYER:
             yield kind, Layer(rng.randrange(config.scratchpad_bytes))
         else:
-            length = 256 if kind == Packet.TABLE and index < len(Packet) else rng.choice((1, 2, 5, 13))
+            whole_table = kind == Packet.TABLE and index < len(Packet)
+            length = 256 if whole_table else rng.choice((1, 2, 5, 13))
             yield kind, [[rng.randrange(256) for _ in range(config.tape_bytes)]
                          for _ in range(length)]
 

@@ -124,7 +124,7 @@ def test_empty_folder(capsys, tmp_path):
     (["--engine", "netlist"], "python -m sim: error: argument --engine: netlist is not available "
                               "yet"),
     (["--board", "foo"], "python -m sim run: error: argument --board: must be one of icebreaker, "
-                         "not 'foo'"),
+                         "upduino, hx8k, ulx3s-25f, ulx3s-85f, orangecrab, not 'foo'"),
     (["--window", "3:1"], "python -m sim run: error: argument --window: must be A:B with A < B, "
                           "at most 1,000,000 cycles, not '3:1'"),
     (["--window", "1:3"], "python -m sim: error: argument --window: needs --vcd FILE"),
