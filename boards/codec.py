@@ -1,6 +1,5 @@
 """The frames of the link (docs/protocol.md): what the host writes on the line, and reads off it."""
 
-import enum
 import struct
 import zlib
 from collections.abc import Iterator
@@ -8,43 +7,12 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
+from hw.link.receive import VERSION, Type
 from hw.system import INFO
 
-VERSION = 1
-MAX_PAYLOAD = 1023             # bytes, of a frame to the board
-DATA_BYTES  = 512              # ... that the host puts into one
+DATA_BYTES = 512               # of input that the host puts into one frame
 LONGEST = 2048                 # bytes between two zeros, more than any frame has
 CRC_BYTES = 4
-
-
-class Type(enum.IntEnum):
-    """What a frame is. Those from 9 on come from the board."""
-
-    HELLO   = 1
-    RESET   = 2
-    DATA    = 3
-    READ    = 4
-    ERASE   = 5
-    PROGRAM = 6
-    WELCOME = 9
-    ACK     = 10
-    RESULT  = 11
-    NAK     = 12
-    BYTES   = 13
-    DONE    = 14
-
-
-class Reason(enum.IntEnum):
-    """Why the board did not take a frame."""
-
-    DAMAGED  = 1
-    SEQUENCE = 2
-    OVERFLOW = 3
-    TYPE     = 4
-    ADDRESS  = 5
-    NO_MODEL = 6
-    WATCHDOG = 7
-    STOPPED  = 8
 
 
 @dataclass(frozen=True)

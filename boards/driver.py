@@ -12,16 +12,15 @@ from boards.codec import (
     DATA_BYTES,
     Decoder,
     Frame,
-    Reason,
     Result,
     Status,
-    Type,
     Welcome,
     encode,
 )
 from compiler.errors import ModelError
 from compiler.image import Header
 from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
+from hw.link.receive import Reason, Type
 
 BAUD = 1_000_000
 SILENCE = 2.0                  # seconds without a byte, after which a frame counts as lost

@@ -284,7 +284,7 @@ class LayerTime:
                     for column in range(columns):
                         issued = engine.after(start - 1, column + 1)
                         ring.released.append(
-                            engine.after(issued, engine.config.rows) + 3)
+                            engine.after(issued, engine.config.rows) + 2)
                 if not repeats:
                     word += columns
             if last:
@@ -292,7 +292,7 @@ class LayerTime:
         issued = self.time - 1
         if self.is_array:
             return engine.after(issued, engine.config.array_latency) + 3
-        return issued + 2
+        return issued + 3
 
     def slot(self, earliest: int, is_last: bool = True) -> int:
         """Issues one slot, not before ``earliest``; the cycle of its first read."""

@@ -17,9 +17,11 @@ class Beat(data.Struct):
 class ProcessingElement(wiring.Component):
     """Adds up ``lanes`` products each cycle, and hands the sum of a tile to its drain register.
 
-    ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by a cycle. With the word that is `last` the
-    sum is complete after ``PE_CYCLES`` cycles of ``en``; a cycle later, with or without
-    ``en``, it is in ``drain``. With ``shift`` the drain takes over its neighbour's.
+    A word of weights comes with its beat, the activations that it belongs to a cycle of ``en``
+    later. ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by such a cycle. With the activations
+    of the word that is `last` the sum is complete after ``PE_CYCLES`` cycles of ``en``; a cycle
+    later, with or without ``en``, it is in ``drain``. With ``shift`` the drain takes over its
+    neighbour's.
     """
 
     def __init__(self, *, lanes, acc_width):
@@ -58,10 +60,12 @@ class ProcessingElement(wiring.Component):
                              multiply.b[k].eq(self.w_i[lane + k])]
             pairs.append(multiply.o)
         total = Signal(signed(16 + (len(pairs) - 1).bit_length()), reset_less=True)
-        beat_pair, beat_total = Signal(Beat), Signal(Beat)
+        beat_product, beat_pair, beat_total = (Signal(Beat, name=f"beat_{name}")
+                                               for name in ("product", "pair", "total"))
         with m.If(self.en):
             m.d.sync += [total.eq(balanced_sum(pairs)),
-                         beat_pair.eq(self.beat_o), beat_total.eq(beat_pair)]
+                         beat_product.eq(self.beat_o), beat_pair.eq(beat_product),
+                         beat_total.eq(beat_pair)]
 
         # Accumulate: the first sum of a tile replaces what the one before left.
         m.submodules.accumulator = accumulator = Accumulator(width=len(total),
@@ -86,9 +90,10 @@ class SystolicArray(wiring.Component):
     """``rows`` x ``columns`` elements: a row computes one output channel, a column one pixel.
 
     Column ``c`` expects its activations ``c`` cycles after column 0, row ``r`` its weights ``r``
-    cycles after row 0. The element in the last row and column completes a tile last; from then on
-    ``rows * columns - 1`` cycles with ``shift`` bring the results to ``o`` one by one: the rows
-    of column 0 first. No element may complete its next sum before that.
+    cycles after row 0, and row 0 a cycle before column 0. The element in the last row and column
+    completes a tile last; from then on ``rows * columns - 1`` cycles with ``shift`` bring the
+    results to ``o`` one by one: the rows of column 0 first. No element may complete its next sum
+    before that.
     """
 
     def __init__(self, config):

@@ -23,7 +23,7 @@ GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400    # of the shift register that makes 
 PAD_CYCLES, DESELECTED_CYCLES, READ_PULSES = 2, 4, 40
 
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it
-REQUANTIZE_CYCLES = 8      # from taking a value to its byte, besides one for each of its digits
+REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides one for each of its digits
 
 
 @dataclass(frozen=True)

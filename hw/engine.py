@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .array import SystolicArray
 from .config import EngineConfig, Mode, layer_layout
-from .fetch import Fetcher
+from .fetch import Fetcher, Token
 from .requantize import Requantizer
 from .results import Collector, TileEnds
 from .scratchpad import Scratchpad
@@ -81,6 +81,7 @@ class Engine(wiring.Component):
 
         # A column takes a word when it is its turn, and plays its lanes in the next cycles:
         advance, token = fetcher.advance, fetcher.token
+        taken = []
         for column in range(config.columns):
             playing = Signal(8 * config.word_bytes, name=f"playing{column}")
             with m.If(advance & token.valid & (fetcher.column == column)):
@@ -89,22 +90,25 @@ class Engine(wiring.Component):
                 with m.Elif(advance):
                     m.d.sync += playing.eq(playing[8 * config.lanes:])
             m.d.comb += array.a[column].eq(playing[:8 * config.lanes])
+            taken.append(playing)
         m.d.comb += [
-            weights.en.eq(advance), weights.read.eq(fetcher.weights),
+            weights.en.eq(fetcher.ask), weights.read.eq(fetcher.weights),
             weights.r_addr.eq(fetcher.w_addr), array.en.eq(advance),
         ]
         for row in range(config.rows):
             m.d.comb += [array.w[row].eq(weights.w[row]), array.beat[row].eq(weights.beat[row])]
+
+        # The vector unit has its words where column 0 has its own:
+        is_array, at_vector = layer.mode == Mode.ARRAY, Signal(Token)
+        m.d.sync += [at_vector.eq(token), at_vector.valid.eq(advance & token.valid & ~is_array)]
         m.d.comb += [
             vector.pair.eq((layer.mode == Mode.ADD) & config.addition),
-            vector.word.eq(word), vector.en.eq(advance),
-            vector.valid.eq(token.valid), vector.first.eq(token.first),
-            vector.last.eq(token.last),
+            vector.word.eq(taken[0]), vector.valid.eq(at_vector.valid),
+            vector.first.eq(at_vector.first), vector.last.eq(at_vector.last),
         ]
 
         # What a tile ends follows it through the array:
         ending = Signal(data.StructLayout({"done": 1, "tile": TileEnds}))
-        is_array = layer.mode == Mode.ARRAY
         m.d.comb += [ending.done.eq(token.valid & token.last & is_array),
                      ending.tile.eq(token.tile)]
         for stage in range(config.array_latency):
@@ -116,8 +120,8 @@ class Engine(wiring.Component):
         m.d.sync += [drained.tile.eq(ending.tile), drained.done.eq(advance & ending.done)]
         m.d.comb += [
             collector.array_done.eq(drained.done),
-            collector.vector_done.eq(advance & token.valid & token.last & ~is_array),
-            collector.tile.eq(Mux(is_array, drained.tile, token.tile)),
+            collector.vector_done.eq(at_vector.valid & at_vector.last),
+            collector.tile.eq(Mux(is_array, drained.tile, at_vector.tile)),
             collector.array.eq(array.o), collector.vector.eq(vector.o),
             array.shift.eq(collector.shift), vector.shift.eq(collector.shift),
         ]

@@ -29,8 +29,9 @@ class Fetcher(wiring.Component):
     array, or one in all for the vector unit.
 
     ``addr`` is the byte address. Two cycles later the word is there, and with it ``token``,
-    ``column``, ``outside`` (the lanes that lie outside of the image) and the request for the
-    weights; ``advance`` tells whether that cycle brought anything (a bubble does).
+    ``column`` and ``outside`` (the lanes that lie outside of the image); ``advance`` tells whether
+    that cycle brought anything (a bubble does). The request for the weights is there a cycle
+    before that, and so is ``ask``, the ``advance`` of weights.
     ``room_taken`` is the start of a tile's last slot. In mode LOAD, tiles are counted by the
     bytes that ``i`` brings, and go to ``load``.
     """
@@ -52,6 +53,7 @@ class Fetcher(wiring.Component):
             "token":    Out(Token),
             "column":   Out(range(config.columns)),
             "outside":  Out(config.word_bytes),
+            "ask":      Out(1),
             "weights":  Out(WeightRead),
             "w_addr":   Out(range(config.weight_words)),
 
@@ -178,10 +180,9 @@ class Fetcher(wiring.Component):
         column = Signal.like(self.column)
         with m.If(issue):
             m.d.sync += column.eq(Mux(last["column"], 0, column + 1))
-        going = Signal()
-        m.d.sync += [going.eq(self.go), self.advance.eq(going)]
-        for value, o in ((token, self.token), (column, self.column), (outside, self.outside),
-                         (weights, self.weights), (reading, self.w_addr)):
+        m.d.sync += [self.ask.eq(self.go), self.advance.eq(self.ask), self.weights.eq(weights),
+                     self.w_addr.eq(reading)]
+        for value, o in ((token, self.token), (column, self.column), (outside, self.outside)):
             between = Signal.like(value)
             m.d.sync += [between.eq(value), o.eq(between)]
 

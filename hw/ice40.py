@@ -24,7 +24,7 @@ class UltraPlusBlocks:
         m = Module()
         lower = Signal(16)
         m.submodules.mac16 = Instance(
-            "SB_MAC16", p_MODE_8x8=1, p_A_SIGNED=1, p_B_SIGNED=1,
+            "SB_MAC16", p_MODE_8x8=1, p_A_SIGNED=1, p_B_SIGNED=1, p_B_REG=1,
             p_TOP_8x8_MULT_REG=1, p_BOT_8x8_MULT_REG=1,
             p_TOPADDSUB_LOWERINPUT=1, p_TOPADDSUB_UPPERINPUT=1,  # the upper product, and C
             p_TOPOUTPUT_SELECT=1, p_BOTOUTPUT_SELECT=2,          # the sum, registered; a product

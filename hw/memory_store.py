@@ -2,11 +2,14 @@
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from .flash import Operation, Request
+
+QUEUE_BEATS = 4
 
 
 class MemoryStore(wiring.Component):
@@ -40,11 +43,19 @@ class MemoryStore(wiring.Component):
             read.addr.eq(addr[select:]), read.en.eq(0),        # (else it would be on)
             write.addr.eq(addr[select:]), write.data.eq(self.i.p.byte.replicate(size)),
         ]
-        # A register behind the memory, which may be large and far away:
-        there, moves = Signal(), Signal()
-        m.d.comb += moves.eq(self.o.ready | ~self.o.valid)
-        with m.If(moves):
-            m.d.sync += [self.o.valid.eq(there), self.o.payload.eq(read.data), there.eq(0)]
+
+        # The memory may be large and far away: beats wait in a queue beside it, and whether there
+        # is room for another does not depend on who takes them.
+        clear, there, free = Signal(), Signal(), Signal()
+        m.submodules.queue = queue = ResetInserter(clear)(
+            SyncFIFO(width=8 * size, depth=QUEUE_BEATS))
+        m.d.sync += there.eq(read.en & ~clear)
+        m.d.comb += [
+            free.eq(queue.level + there < QUEUE_BEATS),
+            queue.w_data.eq(read.data), queue.w_en.eq(there),
+            self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy),
+            queue.r_en.eq(self.o.ready),
+        ]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.request.ready.eq(1)
@@ -57,9 +68,9 @@ class MemoryStore(wiring.Component):
                     with m.If(request.operation == Operation.PROGRAM):
                         m.next = "PROGRAM"
             with m.State("READ"):
-                m.d.comb += read.en.eq(moves | ~there)
-                with m.If(read.en):
-                    m.d.sync += [there.eq(1), addr.eq(addr + size), beats.eq(beats - 1)]
+                m.d.comb += read.en.eq(free)
+                with m.If(free):
+                    m.d.sync += [addr.eq(addr + size), beats.eq(beats - 1)]
                     with m.If(beats == 0):
                         m.d.sync += [addr.eq(request.addr), beats.eq(request.beats)]
                         with m.If(~repeat):
@@ -74,8 +85,7 @@ class MemoryStore(wiring.Component):
                     with m.If(self.i.p.last):
                         m.next = "FINISH"
             with m.State("FINISH"):
-                with m.If(self.stop):
-                    m.d.sync += [self.o.valid.eq(0), there.eq(0)]
+                m.d.comb += clear.eq(self.stop)
                 m.d.comb += self.done.eq(~self.o.valid & ~there)
                 with m.If(self.done):
                     m.next = "IDLE"

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 
 class PairMultiply(wiring.Component):
-    """The sum of two products of signed bytes, two cycles after their factors.
+    """The sum of two products of signed bytes, two cycles after ``a``, three after ``b``.
 
     The sum is kept in 16 bits: of a pair of ``b``, at most one may be -128.
 
@@ -22,12 +22,13 @@ class PairMultiply(wiring.Component):
         if hasattr(platform, "get_pair_multiply"):
             return platform.get_pair_multiply(self)
         m = Module()
+        b = Signal.like(self.b, reset_less=True)
         products = [Signal(signed(16), name=f"product{k}", reset_less=True) for k in range(2)]
         total = Signal(signed(16), reset_less=True)
         m.d.comb += self.o.eq(total)
         with m.If(self.en):
-            m.d.sync += [products[k].eq(self.a[k] * self.b[k]) for k in range(2)]
-            m.d.sync += total.eq(products[0] + products[1])
+            m.d.sync += [b.eq(self.b), total.eq(products[0] + products[1])]
+            m.d.sync += [products[k].eq(self.a[k] * b[k]) for k in range(2)]
         return m
 
 

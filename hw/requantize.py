@@ -199,7 +199,7 @@ class Requantizer(wiring.Component):
         # Shift, add the zero point, and clamp. A result that does not fit into nine bits is
         # outside of the range for any zero point: so nine bits are picked at the shift, and what
         # is above them only matters if it is not all sign.
-        sign, near = rounded[-1], Signal(signed(9))
+        sign, near, stage_near = rounded[-1], Signal(signed(9)), Signal(Stage)
         centred = Signal(signed(10))
         clamped, stage_clamped = Signal(signed(8)), Signal(Stage)
         is_sign = Signal(len(rounded))               # this bit and all above it are the sign
@@ -210,14 +210,15 @@ class Requantizer(wiring.Component):
         m.d.comb += [
             window.eq(rounded[config.shift_min:config.shift_max + 9] >> shift),
             fits.eq(is_sign[config.shift_min + 8:config.shift_max + 9] >> shift),
-            near.eq(Mux(fits, window, Cat((~sign).replicate(8), sign))),
+            centred.eq(near + layer.zero_point),
         ]
-        m.d.comb += centred.eq(near + layer.zero_point)
         with m.If(run):
             m.d.sync += [
+                near.eq(Mux(fits, window, Cat((~sign).replicate(8), sign))),
+                stage_near.eq(stage_rounded),
                 clamped.eq(Mux(centred < layer.low, layer.low,
                                Mux(centred > layer.high, layer.high, centred))),
-                stage_clamped.eq(stage_rounded),
+                stage_clamped.eq(stage_near),
             ]
 
         # Look up:

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 class Vector(wiring.Component):
     """The largest of the words of a tile, byte by byte; or the first word beside the last.
 
-    ``word`` counts with ``en`` and ``valid``; `first` and `last` mark a tile's ends. From the
+    ``word`` counts with ``valid``; `first` and `last` mark a tile's ends. From the
     cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum in the low
     byte, sign-extended; with ``pair`` the first word's byte below the last word's.
     """
@@ -17,7 +17,6 @@ class Vector(wiring.Component):
         self.config = config
         super().__init__({
             "pair":  In(1),
-            "en":    In(1),
             "valid": In(1),
             "first": In(1),
             "last":  In(1),
@@ -31,12 +30,12 @@ class Vector(wiring.Component):
         lanes = self.config.word_bytes
         low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
                      for name in ("low", "high"))
-        capture = self.en & self.valid & self.last
+        capture = self.valid & self.last
         for lane in range(lanes):
             best, kept = Signal(signed(8)), Signal(signed(8))
             new = self.word[lane]
             m.d.comb += best.eq(Mux(~self.first & (self.pair | (kept > new)), kept, new))
-            with m.If(self.en & self.valid):
+            with m.If(self.valid):
                 m.d.sync += kept.eq(best)
             with m.If(capture):
                 m.d.sync += [low[lane].eq(best), high[lane].eq(new)]

@@ -22,8 +22,8 @@ class WeightRings(wiring.Component):
     while the ring is full of words that have not been let go of.
 
     ``read`` and ``r_addr`` ask for a word of row 0; row ``r`` reads it ``r`` cycles of ``en``
-    later, and gives it a cycle after, as the array wants it. ``written`` counts the words that
-    came in, modulo twice the ring.
+    later, and gives it a cycle after, until the next cycle of ``en``, as the array wants it.
+    ``written`` counts the words that came in, modulo twice the ring.
     """
 
     def __init__(self, config):

@@ -42,8 +42,11 @@ def design(target: Target, model: Path, profile: str, clock_hz: int | None = Non
     if len(image) > target.slot_bytes:
         raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
                          f"{target.slot_bytes:,} bytes would have to hold {len(image):,}")
+    slot_bytes = target.slot_bytes
+    if not target.flash_dq:                      # what is near is fast: no more than it needs
+        slot_bytes = min(slot_bytes, 1 << (len(image) - 1).bit_length())
     return Design(target, program, image, SystemConfig(
         engine=program.config, clock_hz=clock_hz or target.clock_hz, board=target.number,
         ring_bytes=target.ring_bytes, engine_name=engine_hash(program.config),
-        flash_dq=target.flash_dq, store_base=target.store_base, slot_bytes=target.slot_bytes,
+        flash_dq=target.flash_dq, store_base=target.store_base, slot_bytes=slot_bytes,
         store_init=b"" if target.flash_dq else image))

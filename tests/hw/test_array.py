@@ -62,8 +62,7 @@ def run_array(config, tiles, *, gaps, seed=0):
         while len(results) < len(tiles) * config.rows * config.columns:
             tile = len(results) // (config.rows * config.columns)
             # Wait where the first element would end the next tile before this one has left:
-            blocked = tile + 1 < len(tiles) \
-                and cycle == ends[tile + 1] + PE_CYCLES - 1
+            blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + PE_CYCLES
             en = not blocked and rng.random() >= gaps
             shift = tile < drained and rng.random() >= gaps
 
@@ -74,7 +73,7 @@ def run_array(config, tiles, *, gaps, seed=0):
                 return words[index] if 0 <= index < len(words) else nothing
 
             for column in range(config.columns):
-                ctx.set(dut.a[column], word(column).activations[column])
+                ctx.set(dut.a[column], word(column + 1).activations[column])
             for row in range(config.rows):
                 here = word(row)
                 ctx.set(dut.w[row], here.weights[row])
@@ -84,7 +83,7 @@ def run_array(config, tiles, *, gaps, seed=0):
             if shift:
                 results.append(ctx.get(dut.o))
             await ctx.tick()
-            drained = sum(cycle >= end + config.array_latency for end in ends)
+            drained = sum(cycle > end + config.array_latency for end in ends)
             cycle += en
 
     simulate(dut, testbench)

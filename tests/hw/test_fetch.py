@@ -95,20 +95,27 @@ class Fetching:
         self.layer_words += words
         spacing = config.tile_spacing if is_array else config.word_bytes
         await self.start(ctx, fields)
-        before, issued, slot_go = [], [], None
+        before, issued, slot_go, asked = [], [], None, None
         idle, credit, cycle, went = 0, 0, 0, 0
         while idle < 4:
-            # Two cycles after its address, a read comes with all that belongs to it:
+            # Two cycles after its address, a read comes with all that belongs to it, the weights'
+            # share of that a cycle before:
+            if before:
+                assert ctx.get(dut.ask) == before[-1][0]
             if len(before) >= 2:
                 go, addr, written, room, room_taken, goes = before[-2]
                 assert ctx.get(dut.advance) == go
                 valid = ctx.get(dut.token.valid)
-                assert ctx.get(dut.weights.beat.valid) == (valid and is_array)
+                assert asked["valid"] == (valid and is_array)
                 if valid:
                     read = wanted[len(issued)]
                     issued.append(cycle - 2)
                     assert go and addr == read.addr
-                    self.compare(ctx, read, first_word, is_array)
+                    self.compare(ctx, read)
+                    if is_array:
+                        assert asked == {
+                            "valid": 1, "last": read.last, "release": read.release,
+                            "addr": (first_word + read.word) % config.weight_words}
                     if read.starts_slot and is_array:
                         assert written - first_word - read.word >= config.columns
                     takes_room = read.starts_slot and read.in_last_slot
@@ -134,23 +141,22 @@ class Fetching:
             before.append((go, ctx.get(dut.addr), self.written, credit > 0, taken, went))
             credit -= taken
             went += go
+            weights = dut.weights
+            asked = {"valid": ctx.get(weights.beat.valid), "last": ctx.get(weights.beat.last),
+                     "release": ctx.get(weights.release), "addr": ctx.get(dut.w_addr)}
             idle = 0 if ctx.get(dut.busy) else idle + 1
             cycle += 1
             await ctx.tick()
         assert len(issued) == len(wanted)
         return issued
 
-    def compare(self, ctx, read, first_word, is_array):
+    def compare(self, ctx, read):
         dut = self.dut
         token = dut.token
         got = {"column": ctx.get(dut.column), "outside": ctx.get(dut.outside),
                "first": ctx.get(token.first), "last": ctx.get(token.last),
                "ends": {name: ctx.get(getattr(token.tile, name)) for name in read.ends}}
         assert got == {name: getattr(read, name) for name in got}
-        if is_array:
-            assert ctx.get(dut.w_addr) == (first_word + read.word) % self.config.weight_words
-            assert ctx.get(dut.weights.beat.last) == read.last
-            assert ctx.get(dut.weights.release) == read.release
 
     async def load(self, ctx, fields):
         """Run a layer in mode LOAD."""

@@ -11,13 +11,15 @@ from hw.multiply import Accumulator, DigitMultiply, PairMultiply
 
 
 def run_pairs(cases, *, gaps):
-    """Compare the sum of ``a[k] * b[k]`` two cycles after each case ``(a, b)``."""
+    """Compare the sum of ``a[k] * b[k]`` two cycles after the ``a`` of each case ``(a, b)``, whose
+    ``b`` comes a cycle before that."""
     dut = PairMultiply()
 
     async def testbench(ctx):
         rng = random.Random(0)
         wanted = [None, None]
-        for a, b in [*cases, *[((0, 0), (0, 0))] * 2]:
+        padded = [((0, 0), (0, 0)), *cases, *[((0, 0), (0, 0))] * 3]
+        for (a, b), (_, next_b) in zip(padded, padded[1:], strict=False):
             while rng.random() < gaps:       # without `en` nothing moves
                 ctx.set(dut.en, 0)
                 ctx.set(dut.a, random_bytes(rng, 2))
@@ -25,7 +27,7 @@ def run_pairs(cases, *, gaps):
                 assert wanted[0] in (None, ctx.get(dut.o))
             ctx.set(dut.en, 1)
             ctx.set(dut.a, a)
-            ctx.set(dut.b, b)
+            ctx.set(dut.b, next_b)
             await ctx.tick()
             wanted = [wanted[1], a[0] * b[0] + a[1] * b[1]]
             assert wanted[0] in (None, ctx.get(dut.o)), f"{wanted[0]} before {a}, {b}"

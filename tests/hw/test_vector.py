@@ -21,21 +21,19 @@ def run_vector(config, tiles, *, pair, gaps, seed=0):
         while len(results) < len(tiles) * lanes:
             word, first, last = words[given] if given < len(words) else (None, False, False)
             pending = len(results) < tiles_given * lanes
-            en, valid, shift = (rng.random() >= gaps for _ in range(3))
+            valid, shift = (rng.random() >= gaps for _ in range(2))
             if word is None or (last and pending):   # the results before must have left
                 valid = False
             shift = shift and pending
-            taken = en and valid
-            ctx.set(dut.en, en)
             ctx.set(dut.valid, valid)
-            ctx.set(dut.word, word if taken else random_bytes(rng, lanes))
-            ctx.set(dut.first, first if taken else rng.random() < 0.5)
-            ctx.set(dut.last, last if taken else rng.random() < 0.5)
+            ctx.set(dut.word, word if valid else random_bytes(rng, lanes))
+            ctx.set(dut.first, first if valid else rng.random() < 0.5)
+            ctx.set(dut.last, last if valid else rng.random() < 0.5)
             ctx.set(dut.shift, shift)
             if shift:
                 results.append(ctx.get(dut.o))
-            given += taken
-            tiles_given += taken and last
+            given += valid
+            tiles_given += valid and last
             await ctx.tick()
 
     simulate(dut, testbench)
