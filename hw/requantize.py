@@ -66,16 +66,17 @@ class Requantizer(wiring.Component):
         m.d.comb += run.eq(self.o.ready | ~self.o.valid)
 
         # Records: 32-bit memories side by side, each read by the stage that needs it.
-        written, released = (Signal(range(2 * config.channel_records), name=name)
-                             for name in ("written", "released"))
-        part = Signal(range(config.record_beats))
-        level = Signal.like(written)
-        m.d.comb += [level.eq(written - released), self.records.ready.eq(~level[-1])]
-        taken = self.records.valid & self.records.ready
+        written, part = Signal(index_shape), Signal(range(config.record_beats))
+        level, released = (Signal(range(2 * config.channel_records), name=name)
+                           for name in ("level", "released"))
+        taken, whole = self.records.valid & self.records.ready, Signal()
+        m.d.comb += [self.records.ready.eq(~level[-1]),
+                     whole.eq(taken & (part == config.record_beats - 1))]
+        m.d.sync += level.eq(level + whole - released)
         with m.If(taken):
             m.d.sync += part.eq(part + 1)
-            with m.If(part == config.record_beats - 1):
-                m.d.sync += [part.eq(0), written.eq(written + 1)]
+        with m.If(whole):
+            m.d.sync += [part.eq(0), written.eq(written + 1)]
         reads = {}
         for word, name in enumerate(("bias", "multiplier", "offset", "offset_negative")):
             m.submodules[name] = memory = Memory(shape=32, depth=config.channel_records, init=[])
@@ -188,13 +189,13 @@ class Requantizer(wiring.Component):
         offset = Mux(product < 0, reads["offset_negative"].data[:width_offset],
                      reads["offset"].data[:width_offset])
         m.d.comb += [reads[name].addr.eq(index_product) for name in ("offset", "offset_negative")]
+        group_done = Mux(layer.shared_record, stage_sum.ends.layer, stage_sum.ends.group)
+        with m.If(run & stage_sum.valid & group_done):
+            m.d.comb += released.eq(Mux(layer.shared_record, 2, config.rows))
         with m.If(run):
             m.d.sync += [rounded.eq(product + offset.as_signed()), stage_rounded.eq(stage_sum),
                          shift.eq(Cat(reads["offset"].data[width_offset:],
                                       reads["offset_negative"].data[width_offset:]))]
-            with m.If(stage_sum.valid & Mux(layer.shared_record, stage_sum.ends.layer,
-                                            stage_sum.ends.group)):
-                m.d.sync += released.eq(released + Mux(layer.shared_record, 2, config.rows))
 
         # Shift, add the zero point, and clamp. A result that does not fit into nine bits is
         # outside of the range for any zero point: so nine bits are picked at the shift, and what

@@ -45,17 +45,17 @@ class WeightRings(wiring.Component):
         config = self.config
         beats = config.rows // config.tape_rows
 
-        # Fill: the oldest word still wanted must not be overwritten. `released` counts as
-        # `written` does, so their difference is the fill level.
-        released = Signal.like(self.written)
-        level    = Signal.like(self.written)
-        part     = Signal(range(beats))
-        m.d.comb += [level.eq(self.written - released), self.i.ready.eq(~level[-1])]
-        taken = self.i.valid & self.i.ready
+        # Fill: the oldest word still wanted must not be overwritten. The level has a register of
+        # its own, as long paths begin at `ready`.
+        level, release = Signal.like(self.written), Signal()
+        part  = Signal(range(beats))
+        taken, whole = self.i.valid & self.i.ready, Signal()
+        m.d.comb += [self.i.ready.eq(~level[-1]), whole.eq(taken & (part == beats - 1))]
+        m.d.sync += level.eq(level + whole - release)
         with m.If(taken):
             m.d.sync += part.eq(part + 1)
-            with m.If(part == beats - 1):
-                m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
+        with m.If(whole):
+            m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
 
         # Read, a row a cycle later than the one above it:
         read, addr = self.read, self.r_addr
@@ -77,6 +77,5 @@ class WeightRings(wiring.Component):
             read, addr = next_read, next_addr
 
         # The last row has read the word once its request has come out behind it:
-        with m.If(self.en & read.beat.valid & read.release):
-            m.d.sync += released.eq(released + 1)
+        m.d.comb += release.eq(self.en & read.beat.valid & read.release)
         return m
