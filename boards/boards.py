@@ -10,7 +10,7 @@ from amaranth_boards.resources import UARTResource
 
 from boards.pll import ECP5_PLL, ICE40_PLL, Family
 from compiler.targets import TARGETS, Target
-from hw.ice40 import UltraPlusBlocks
+from hw.ice40 import LogicCells, UltraPlusBlocks
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ class UPduino(UltraPlusBlocks, upduino_v3.UpduinoV3Platform):
                  UARTResource(0, rx="28", tx="38", attrs=Attrs(IO_STANDARD="SB_LVCMOS"))]
 
 
+class HX8K(LogicCells, ICE40HX8KBEVNPlatform):
+    """The HX8K's cells behind the hooks."""
+
+
 class OrangeCrab(orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
     """A UART on its header: receives on pin 0, sends on pin 1."""
 
@@ -66,7 +70,7 @@ BOARDS = {board.name: board for board in (
     Board("upduino", "UPduino v3 (iCE40UP5K), UART on its header", ICE40_PLL, UPduino,
           ("clk12", 12_000_000), UP5K_PNR, (12, 18, 24, 30, 36), None, ("-b", "ice40_generic"),
           pll_in_pad=False, flash_resource="spi_flash_2x"),
-    Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, ICE40HX8KBEVNPlatform,
+    Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, HX8K,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
           (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
     Board("ulx3s-25f", "ULX3S 25F (ECP5)", ECP5_PLL, ulx3s.ULX3S_25F_Platform,

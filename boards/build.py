@@ -171,7 +171,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
     write_whole(out / "manifest.json", text.encode())
 
     counted = json.loads((folder / f"report{best.seed}.json").read_text())["utilization"]
-    cycles = predict(program, 3, board.target.flash_dq).per_image
+    cycles = predict(program, 3, board.target).per_image
     line = found.config.baud / 10 / (input_bytes(program) * LINE_OVERHEAD)
     report = {
         "board": board.name, "title": board.title, "model": program.graph.name,

@@ -115,7 +115,7 @@ class Driver:
         yield from self._decoder.feed(data)
         self.errors.damaged += self._decoder.damaged - before
 
-    _heard = 0.0
+    _heard, _met = 0.0, False
 
     @property
     def _silent(self) -> bool:
@@ -130,10 +130,11 @@ class Driver:
             while not self._silent:
                 for frame in self._frames():
                     if frame.type == wanted and frame.sequence == self._sequence:
+                        self._met = True
                         return frame
                     if frame.type == Type.NAK and Status.parse(frame).second == Reason.ADDRESS:
                         raise BoardError("the board does not let its bitstream be overwritten")
-            self.errors.silences += 1
+            self.errors.silences += self._met      # (a board that starts is silent)
         raise BoardError(f"nobody answers on {self.port}; is the board programmed with a bitstream "
                          "of this project, and is it the right port?")
 

@@ -35,7 +35,7 @@ def selftest(board: Board, port: str, model: Path, *, profile: str, silence: flo
         wanted = Golden(device, program.profile).run(inputs)
         right = np.array(crc_of_made(program, inputs)) == crcs
         equal = equal_images(outputs, wanted) & right
-        predicted = predict(program, 1, board.target.flash_dq, patient=True).after_input[0]
+        predicted = predict(program, 1, board.target, patient=True).after_input[0]
         report = {
             "board": board.name, "port": port, "model": program.graph.name, "vectors": VECTORS,
             "equal": int(equal.sum()), "layers": len(program.layers),

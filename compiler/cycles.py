@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import check_beats, packet_words
+from compiler.targets import Target
 from hw.config import (
     DESELECTED_CYCLES,
     PAD_CYCLES,
@@ -52,15 +53,14 @@ class Prediction:
         return self.ends[-1][-1] - self.ends[-2][-1]
 
 
-def predict(program: Program, images: int = 1, flash_dq: int = 0,
-            patient: bool = False, registers: int = 1) -> Prediction:
+def predict(program: Program, images: int = 1, target: Target | None = None,
+            patient: bool = False) -> Prediction:
     """The schedule of ``images`` inferences in a row, from the engine's reset on.
 
-    The tape comes from memory, a beat a cycle, or from a flash chip with ``flash_dq`` data lines.
+    The tape comes from where the ``target`` has it, or without one from a ROM beside the engine.
     An engine that is ``patient`` waits for each image's input until all else is at rest.
     """
-    source = FlashTape(program, flash_dq) if flash_dq else MemoryTape(registers)
-    engine = EngineTime(program.config, source)
+    engine = EngineTime(program.config, tape_of(program, target))
     ends, given = [], []
     for _ in range(images):
         if patient:
@@ -71,12 +71,19 @@ def predict(program: Program, images: int = 1, flash_dq: int = 0,
     return Prediction(tuple(ends), tuple(given))
 
 
-class MemoryTape:
-    """A tape in memory on the chip (hw/rom.py); that of a board (hw/memory_store.py) has a register
-    more."""
+def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape":
+    """Where a target's tape comes from."""
+    if target is None:
+        return MemoryTape()
+    return FlashTape(program, target.flash_dq) if target.flash_dq else MemoryTape(late=1)
 
-    def __init__(self, registers: int = 1) -> None:
-        self.taken = registers - 1
+
+class MemoryTape:
+    """A tape in memory on the chip, a beat a cycle (hw/rom.py); that of a board comes ``late``,
+    out of a queue (hw/memory_store.py)."""
+
+    def __init__(self, late: int = 0) -> None:
+        self.taken = late
 
     def take(self, earliest: int) -> int:
         """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``

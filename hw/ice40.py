@@ -1,21 +1,72 @@
-"""iCE40 UltraPlus blocks behind the hooks of the components that they replace."""
+"""iCE40 cells and blocks behind the hooks of the components that they replace."""
 
 # Lattice FPGA-TN-02007 (DSP function usage) and FPGA-TN-02022 (SPRAM usage).
 
 from amaranth import *
 
 from .booth import booth_multiply
+from .rows import row_multiply
 from .scratchpad import ByteBank
-
-ADD_OR_PASS = Const(sum(
-    (i2 if i0 else i1 ^ i2 ^ i3) << (i0 | i1 << 1 | i2 << 2 | i3 << 3)
-    for i0 in range(2) for i1 in range(2) for i2 in range(2) for i3 in range(2)), 16)
 
 SPRAM_BYTES       = 1 << 15
 SPRAM_LEAST_BYTES = 1 << 10
 
 
-class UltraPlusBlocks:
+def table(function):
+    """A LUT's contents: ``function`` of its four inputs."""
+    return Const(sum(function(*(place >> k & 1 for k in range(4))) << place
+                     for place in range(16)), 16)
+
+
+def carry_chain(m, control, left, right, o, contents):
+    """A logic cell a bit of ``o``: a LUT of ``control``, a bit of ``left``, one of ``right`` and
+    the carry of all bits below."""
+    carry = Const(0)
+    for bit in range(len(o)):
+        next_carry = Signal(name=f"carry{bit}")
+        m.submodules[f"carry{bit}"] = Instance(
+            "SB_CARRY", i_I0=left[bit], i_I1=right[bit], i_CI=carry, o_CO=next_carry)
+        m.submodules[f"sum{bit}"] = Instance(
+            "SB_LUT4", p_LUT_INIT=contents, i_I0=control, i_I1=left[bit], i_I2=right[bit],
+            i_I3=carry, o_O=o[bit])
+        carry = next_carry
+
+
+class LogicCells:
+    """Mix into a platform of any iCE40: arithmetic of its logic cells, which add and choose in
+    one."""
+
+    def get_pair_multiply(self, component):
+        """Rows of logic cells."""
+        return row_multiply(component)
+
+    def get_add_or_pass(self, component):
+        """A logic cell a bit."""
+        m = Module()
+        carry_chain(m, component.add, component.acc, component.a, component.o,
+                    table(lambda add, acc, a, carry:
+                          (acc ^ a ^ carry if add else acc) ^ component.invert))
+        return m
+
+    def get_accumulator(self, component):
+        """A logic cell a bit, its register the accumulator's."""
+        m = Module()
+        acc  = Signal(component.acc_width, reset_less=True)
+        sums = Signal(component.acc_width)
+        addend = Signal(signed(component.acc_width))
+        m.d.comb += [addend.eq(component.i), component.o.eq(acc)]
+        carry_chain(m, component.fresh, acc, addend, sums,
+                    table(lambda fresh, acc, i, carry: i if fresh else acc ^ i ^ carry))
+        with m.If(component.en):
+            m.d.sync += acc.eq(sums)
+        return m
+
+    def get_digit_multiply(self, component):
+        """Logic: the array has all the multipliers."""
+        return booth_multiply(component)
+
+
+class UltraPlusBlocks(LogicCells):
     """Mix into a platform of an iCE40UP."""
 
     def get_pair_multiply(self, component):
@@ -33,31 +84,6 @@ class UltraPlusBlocks:
             i_OHOLDTOP=0, i_OHOLDBOT=0, i_AHOLD=0, i_BHOLD=0, i_CHOLD=0, i_DHOLD=0,
             i_ADDSUBTOP=0, i_ADDSUBBOT=0, i_CI=0, o_O=Cat(lower, component.o))
         return m
-
-    def get_accumulator(self, component):
-        """A logic cell a bit: its LUT adds along the carry chain, or passes the input on."""
-        m = Module()
-        acc  = Signal(component.acc_width, reset_less=True)
-        sums = Signal(component.acc_width)
-        addend = Signal(signed(component.acc_width))
-        m.d.comb += [addend.eq(component.i), component.o.eq(acc)]
-        carry = Const(0)
-        for bit in range(component.acc_width):
-            next_carry = Signal(name=f"carry{bit}")
-            m.submodules[f"carry{bit}"] = Instance(
-                "SB_CARRY", i_I0=acc[bit], i_I1=addend[bit], i_CI=carry, o_CO=next_carry)
-            # I0 fresh, I1 acc, I2 addend, I3 carry: I0 ? I2 : I1 ^ I2 ^ I3
-            m.submodules[f"sum{bit}"] = Instance(
-                "SB_LUT4", p_LUT_INIT=ADD_OR_PASS, i_I0=component.fresh, i_I1=acc[bit],
-                i_I2=addend[bit], i_I3=carry, o_O=sums[bit])
-            carry = next_carry
-        with m.If(component.en):
-            m.d.sync += acc.eq(sums)
-        return m
-
-    def get_digit_multiply(self, component):
-        """Logic: the array has all the multipliers."""
-        return booth_multiply(component)
 
     def get_byte_bank(self, component):
         """An SB_SPRAM256KA as up to 32 Ki bytes: the address's lowest bit picks the half of a word.

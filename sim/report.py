@@ -55,11 +55,17 @@ class Report:
         cycles = self.device_run.cycles_per_image
         return int(cycles) if cycles == int(cycles) else cycles
 
+    @cached_property
+    def board_cycles_per_image(self) -> int | None:
+        """The same with the tape coming from where the board has it; predicted."""
+        return None if self.program is None \
+            else predict(self.program, PREDICTED_IMAGES, self.job.target).per_image
+
     @property
     def images_per_second(self) -> float | None:
-        """What the board would reach at its clock."""
-        return None if self.device_run is None \
-            else self.job.target.clock_hz / self.device_run.cycles_per_image
+        """What the board's chip would reach at its clock."""
+        return None if self.device_run is None or self.board_cycles_per_image is None \
+            else self.job.target.clock_hz / self.board_cycles_per_image
 
     @property
     def layers(self) -> list[dict[str, Any]]:
@@ -104,6 +110,7 @@ def document(report: Report) -> dict[str, Any]:
         "predicted_cycles": report.predicted_cycles,
         "first_image_cycles": device and device.first_image_cycles,
         "cycles_per_image": report.cycles_per_image,
+        "board_cycles_per_image": report.board_cycles_per_image,
         "images_per_second": report.images_per_second,
         "layers": report.layers,
         "simulated_cycles": device and device.simulated_cycles,
@@ -149,7 +156,9 @@ def timing(report: Report, device: DeviceRun, count: str, board: str) -> list[st
     return [
         f"cycles     {report.cycles_per_image:,} an image; {device.cycles:,} for {count}, "
         f"{report.predicted_cycles:,} predicted",
-        f"speed      {report.images_per_second:,.1f} images/s on {board}",
+        f"speed      {report.images_per_second:,.1f} images/s on {board}, its tape coming from "
+        + ("flash: " if report.job.target.flash_dq else "block RAM: ")
+        + f"{report.board_cycles_per_image:,} cycles an image",
         "",
         f"{'layer':<{width}}  {'cycles':>12}  {'MACs':>12}  {'of the array':>12}",
         *(f"{row['name']:<{width}}  {row['cycles']:>12,}  {row['macs']:>12,}  "

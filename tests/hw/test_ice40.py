@@ -5,8 +5,9 @@ from amaranth import *
 from amaranth.hdl import Assert, Assume, Fragment
 from prove import cell_models, needs_yosys, prove, prove_same
 
-from hw.ice40 import UltraPlusBlocks
+from hw.ice40 import LogicCells, UltraPlusBlocks
 from hw.multiply import Accumulator, PairMultiply
+from hw.rows import AddOrPass
 from hw.scratchpad import ByteBank
 
 
@@ -39,6 +40,13 @@ def test_finds_difference(tmp_path):
 def test_accumulator(tmp_path, width, acc_width):
     prove_same(tmp_path, lambda: Accumulator(width=width, acc_width=acc_width),
                UltraPlusBlocks(), cells=["SB_LUT4", "SB_CARRY"])
+
+
+@needs_yosys
+@pytest.mark.parametrize("invert", (False, True))
+def test_add_or_pass(tmp_path, invert):
+    prove_same(tmp_path, lambda: AddOrPass(invert=invert), LogicCells(),
+               cells=["SB_LUT4", "SB_CARRY"], clocked=False)
 
 
 @needs_yosys

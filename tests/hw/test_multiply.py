@@ -8,9 +8,21 @@ from simulation import random_bytes, simulate, wrap
 from hw.booth import booth_multiply
 from hw.ice40 import UltraPlusBlocks
 from hw.multiply import Accumulator, DigitMultiply, PairMultiply
+from hw.rows import row_multiply
 
 
-def run_pairs(cases, *, gaps):
+class Rows:
+    """A platform whose multipliers are rows of adders (in plain Amaranth: their cells are proved in
+    test_ice40.py)."""
+
+    def get_pair_multiply(self, component):
+        return row_multiply(component)
+
+
+PAIR_PLATFORMS = pytest.mark.parametrize("platform", (None, Rows()), ids=("plain", "rows"))
+
+
+def run_pairs(platform, cases, *, gaps):
     """Compare the sum of ``a[k] * b[k]`` two cycles after the ``a`` of each case ``(a, b)``, whose
     ``b`` comes a cycle before that."""
     dut = PairMultiply()
@@ -32,24 +44,27 @@ def run_pairs(cases, *, gaps):
             wanted = [wanted[1], a[0] * b[0] + a[1] * b[1]]
             assert wanted[0] in (None, ctx.get(dut.o)), f"{wanted[0]} before {a}, {b}"
 
-    simulate(dut, testbench, deadline=100_000)
+    simulate(Fragment.get(dut, platform), testbench, deadline=100_000)
 
 
-def test_all_products():
+@PAIR_PLATFORMS
+def test_all_products(platform):
     """Every pair of factors, half of them in each half."""
     pairs = list(itertools.product(range(-128, 128), repeat=2))
     random.Random(0).shuffle(pairs)
     low, high = pairs[::2], pairs[1::2]
     high.sort(key=lambda pair: pair[1] == -128)      # b = -128 meets none of its kind
     low.sort(key=lambda pair: pair[1] != -128)
-    run_pairs([tuple(zip(*both, strict=True)) for both in zip(low, high, strict=True)], gaps=0)
+    cases = [tuple(zip(*both, strict=True)) for both in zip(low, high, strict=True)]
+    run_pairs(platform, cases, gaps=0)
 
 
-def test_extreme_sums():
+@PAIR_PLATFORMS
+def test_extreme_sums(platform):
     corners = [(a, b) for a in (-128, -1, 0, 127) for b in (-128, -127, 0, 127)]
     cases = [tuple(zip(low, high, strict=True)) for low in corners for high in corners
              if (low[1], high[1]) != (-128, -128)]
-    run_pairs(cases, gaps=0.3)
+    run_pairs(platform, cases, gaps=0.3)
 
 
 @pytest.mark.parametrize("width, acc_width", ((17, 24), (16, 32)))
