@@ -58,7 +58,7 @@ def open_session(board: Board, driver: Driver, model: Path, profile: str) -> Ses
     """Finds out who is there; BoardError where it is not this board with this model."""
     welcome = driver.hello()
     if welcome.info.board != board.target.number:
-        raise BoardError(f"the board on {driver.port} is not a {board.title}; say which with "
+        raise BoardError(f"the board on {driver.port} is no {board.title}; say which with "
                          "--board")
     program = compile_for(board, model, welcome.info.engine, profile)
     if model_header(welcome) != Header.parse(image_of(program)[:HEADER_BYTES]):

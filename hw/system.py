@@ -67,7 +67,8 @@ class System(wiring.Component):
     """A board's whole logic; what is missing to a board are its clock and the buffers of its pins.
 
     ``verdict`` lights for a model that passed the power-on test, ``fault`` for none, for one that
-    did not, or for an engine that got stuck; ``active`` while an image is on its way.
+    did not, or for an engine that got stuck; ``active`` while an image or a command is on its
+    way.
     """
 
     def __init__(self, config):
@@ -217,6 +218,6 @@ class System(wiring.Component):
         m.d.comb += [
             self.verdict.eq(control.model.fine & ~control.testing),
             self.fault.eq(control.booted & ~control.model.fine),
-            self.active.eq(control.run & ~monitor.hungry),
+            self.active.eq((control.run & ~monitor.hungry) | control.busy),
         ]
         return m

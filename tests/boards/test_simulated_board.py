@@ -1,0 +1,216 @@
+"""The driver and the command line on simulated boards: what they would do on real ones."""
+
+import json
+import zlib
+
+import numpy as np
+import pytest
+from plugged import BadLine, designed, plugged_in
+from small_models import dense
+
+from boards.__main__ import main
+from boards.driver import BoardError, Driver
+from compiler.cycles import predict
+from hw.config import HEADER_BYTES, TAPE_OFFSET
+from sim.board import SimulatedBoard
+from sim.golden import Golden
+
+BOARDS = ("icebreaker", "upduino", "hx8k", "ulx3s-85f")
+SIZES = (24, 16, 10)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Models ``first.tflite`` and ``second.tflite`` of one engine, and inputs for them."""
+    folder = tmp_path_factory.mktemp("models")
+    for seed, name in enumerate(("first", "second")):
+        (folder / f"{name}.tflite").write_bytes(dense(*SIZES, seed=seed))
+    inputs = np.random.default_rng(0).integers(-128, 128, (40, 1, SIZES[0])).astype(np.int8)
+    np.save(folder / "inputs.npy", inputs)
+    return folder
+
+
+def board_of(name, model):
+    found = designed(name, model)
+    return found, SimulatedBoard(found.config, (found.image,))
+
+
+def run(capsys, *argv):
+    """``(exit code, stdout, stderr)`` of ``python -m boards``."""
+    code = main([str(word) for word in argv])
+    return code, *capsys.readouterr()
+
+
+def refused(capsys, code, *argv):
+    """The one line of an error."""
+    found, out, err = run(capsys, *argv)
+    assert (found, out) == (code, "") and err.count("\n") == 1, err
+    return err.rstrip("\n")
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_stream_and_selftest(capsys, folder, name):
+    """Every byte is the golden model's, and every cycle the prediction's."""
+    model = folder / "first.tflite"
+    found, board = board_of(name, model)
+    predicted = predict(found.program, 1, found.target, patient=True).after_input
+    with plugged_in(board) as line:
+        options = (model, "--board", name, "--port", line.path, "--json")
+        code, out, _ = run(capsys, "stream", *options, "--inputs", folder / "inputs.npy")
+        report = json.loads(out)
+        assert (code, report["equal_to_golden"], report["images"]) == (0, 40, 40)
+        assert report["cycles_after_input"] == predicted
+        assert not any(report["link_errors"].values())
+        code, out, _ = run(capsys, "selftest", *options)
+        report = json.loads(out)
+        assert (code, report["equal"], report["first_wrong_layer"]) == (0, 8, None)
+        assert report["cycles_after_input"] == [report["predicted_cycles"]] == predicted
+    assert not board.machine["broken"] and board.machine["verdict"]
+
+
+def test_bad_line(folder):
+    """A line that spoils a byte in 150: whatever comes back is right, and all of it comes."""
+    model = folder / "first.tflite"
+    found, board = board_of("icebreaker", model)
+    bad = BadLine(board, 150)
+    inputs = np.load(folder / "inputs.npy")
+    wanted = Golden(found.program.partition.device, "litert").run([inputs])[0]
+    with plugged_in(bad) as line, Driver(line.path, silence=0.3) as driver:
+        answers = dict(driver.stream([x.tobytes() for x in inputs], SIZES[-1]))
+    assert bad.faults > 10 and driver.errors.total > 0
+    for index, answer in answers.items():
+        assert answer.output == wanted[index].tobytes()
+        assert answer.crc == zlib.crc32(inputs[index].tobytes())
+    assert len(answers) == len(inputs)
+
+
+def test_unplugged(folder):
+    model = folder / "first.tflite"
+    _, board = board_of("icebreaker", model)
+    with plugged_in(board) as line, Driver(line.path) as driver:
+        answers = driver.stream([bytes(SIZES[0])] * 1000, SIZES[-1])
+        next(answers)
+        line.unplug()
+        with pytest.raises(BoardError) as refusal:
+            list(answers)
+    assert str(refusal.value) == f"the port {line.path} is gone; is the board still plugged in?"
+
+
+@pytest.mark.parametrize("name", ("icebreaker", "ulx3s-85f"))
+def test_load(capsys, folder, name):
+    first, second = folder / "first.tflite", folder / "second.tflite"
+    found, board = board_of(name, first)
+    with plugged_in(board) as line:
+        port = ("--board", name, "--port", line.path)
+        assert refused(capsys, 5, "stream", second, *port, "--inputs", folder / "inputs.npy") \
+            == "error: the board holds another model than second.tflite, profile litert; load " \
+               "it with python -m boards load"
+        code, out, _ = run(capsys, "load", second, *port)
+        image = designed(name, second).image
+        assert (code, out) == (0, f"{second} is on the board: {len(image):,} bytes, checked\n")
+        code, out, _ = run(capsys, "stream", second, *port, "--inputs", folder / "inputs.npy",
+                           "--json")
+        assert (code, json.loads(out)["equal_to_golden"]) == (0, 40)
+        # ... and back, into the slot that was left:
+        assert run(capsys, "load", first, *port)[0] == 0
+        assert run(capsys, "selftest", first, *port)[0] == 0
+    assert not board.machine["broken"]
+
+
+def test_load_that_is_interrupted(folder):
+    """The old model stays in use, wherever the new one's writing ends."""
+    first, second = folder / "first.tflite", folder / "second.tflite"
+    image = designed("icebreaker", second).image
+    _, board = board_of("icebreaker", first)
+
+    class Stop(Exception):
+        pass
+
+    with plugged_in(board) as line, Driver(line.path) as driver:
+        old = driver.hello().header
+        for pieces in (0, 2, len(image) // 256 + 2):
+            count = 0
+
+            def stop(_, pieces=pieces):
+                nonlocal count
+                count += 1
+                if count > pieces:
+                    raise Stop
+            with pytest.raises(Stop):
+                driver.load(image, stop)
+            welcome = driver.reset()
+            assert welcome.header == old and welcome.has(welcome.FINE)
+        assert driver.load(image).header == image[:HEADER_BYTES]
+
+
+def test_selftest_names_the_wrong_layer(capsys, folder):
+    """A weight of the second dense layer is wrong on the board, unknown to all CRCs of its tape."""
+    model = folder / "first.tflite"
+    found = designed("icebreaker", model)
+    wrong = bytearray((folder / "first.tflite").read_bytes())
+    right = np.random.default_rng(0)             # (as small_models.dense makes them)
+    right.integers(-127, 128, (SIZES[1], SIZES[0]), np.int8)
+    right.integers(-2000, 2000, SIZES[1], np.int32)
+    weights = right.integers(-127, 128, (SIZES[2], SIZES[1]), np.int8).tobytes()
+    place = wrong.index(weights)
+    for index in range(0, len(weights), 3):
+        wrong[place + index] = 1
+    (folder / "wrong.tflite").write_bytes(wrong)
+    other = designed("icebreaker", folder / "wrong.tflite")
+    image = found.image[:TAPE_OFFSET] + other.image[TAPE_OFFSET:]
+    board = SimulatedBoard(found.config, (image,))
+    with plugged_in(board) as line:
+        code, out, _ = run(capsys, "selftest", model, "--port", line.path, "--json")
+    report = json.loads(out)
+    assert code == 1 and report["equal"] == 0
+    assert report["first_wrong_layer"] == found.program.layers[2].name == "1 FULLY_CONNECTED"
+    assert board.machine["fault"]
+
+
+def test_damaged_tape(capsys, folder):
+    model = folder / "first.tflite"
+    found = designed("icebreaker", model)
+    image = bytearray(found.image)
+    image[TAPE_OFFSET + 40] ^= 1
+    board = SimulatedBoard(found.config, (bytes(image),))
+    with plugged_in(board) as line:
+        assert refused(capsys, 5, "selftest", model, "--port", line.path) \
+            == "error: the board's model is damaged: its CRC is wrong; load it again with " \
+               "python -m boards load"
+        assert run(capsys, "load", model, "--port", line.path)[0] == 0
+        assert run(capsys, "selftest", model, "--port", line.path)[0] == 0
+    assert board.machine["verdict"] and not board.machine["fault"]
+
+
+def test_no_model(capsys, folder):
+    found = designed("icebreaker", folder / "first.tflite")
+    with plugged_in(SimulatedBoard(found.config)) as line:
+        assert refused(capsys, 5, "selftest", folder / "first.tflite", "--port", line.path) \
+            == "error: the board holds no model; load one with python -m boards load"
+
+
+def test_second_slot(capsys, folder):
+    """A board whose first slot is empty starts from the second."""
+    model = folder / "first.tflite"
+    found = designed("icebreaker", model)
+    board = SimulatedBoard(found.config, (b"", found.image))
+    with plugged_in(board) as line:
+        assert run(capsys, "selftest", model, "--port", line.path)[0] == 0
+
+
+def test_wrong_board(capsys, folder):
+    model = folder / "first.tflite"
+    _, board = board_of("upduino", model)
+    with plugged_in(board) as line:
+        assert refused(capsys, 5, "selftest", model, "--port", line.path) \
+            == f"error: the board on {line.path} is no iCEBreaker (iCE40UP5K); say which with " \
+               "--board"
+
+
+def test_other_engine(capsys, folder):
+    """A model that needs what the board's engine lacks is refused before anything is written."""
+    (folder / "large.tflite").write_bytes(dense(6000, 10))
+    _, board = board_of("icebreaker", folder / "first.tflite")
+    with plugged_in(board) as line:
+        message = refused(capsys, 3, "load", folder / "large.tflite", "--port", line.path)
+    assert "scratchpad" in message
