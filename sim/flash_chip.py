@@ -30,6 +30,8 @@ class FlashChip(wiring.Component):
     ``base`` bytes of the chip, where the bitstream lies, are left out: their reads give ones.
     Programming clears bits and never sets one; writing needs a write enable, and wraps in its page;
     nothing is understood while it is busy but a question for its status, or asleep but the waking.
+    ``pins`` are as they are at the chip: ``sck`` pulses in the second half of the cycle, and what
+    the chip answers is there in the next one.
     """
 
     def __init__(self, *, depth, base=0):
@@ -44,11 +46,9 @@ class FlashChip(wiring.Component):
         write, read = self.memory.write_port(), self.memory.read_port(domain="comb")
         pins = self.pins
 
-        # What the FPGA's registers put out a cycle ago; what goes back has a register there too.
-        cs, sck, dq_o, dq_oe = Signal(), Signal(), Signal(4), Signal(4)
+        cs, sck, dq_o, dq_oe = pins.cs, pins.sck, pins.dq_o, pins.dq_oe
         answer, drives = Signal(4), Signal(4)
-        m.d.sync += [cs.eq(pins.cs), sck.eq(pins.sck), dq_o.eq(pins.dq_o), dq_oe.eq(pins.dq_oe),
-                     pins.dq_i.eq(Mux(dq_oe.any(), (dq_o & dq_oe) | (answer & ~dq_oe), answer))]
+        m.d.comb += pins.dq_i.eq((dq_o & dq_oe) | (answer & ~dq_oe))
         broken = Signal()
         m.d.comb += self.broken.eq(broken)
         with m.If((drives & dq_oe).any()):

@@ -9,6 +9,8 @@ from itertools import count
 
 from sim.compiled import UnsupportedDesign
 
+from .yosys import CHIP
+
 # Of Yosys (ICESTORM_LC, SB_...), or ours, in ice40.v.
 MODELS = {
     "ICESTORM_LC":    "ICESTORM_LC",
@@ -37,7 +39,7 @@ def circuit(routed: dict) -> dict:
     converted = _Circuit(top)
     for cell_name, cell in top["cells"].items():
         converted.add(cell_name, cell)
-    return {"modules": {"top": {"ports": converted.ports, "cells": converted.cells,
+    return {"modules": {CHIP: {"ports": converted.ports, "cells": converted.cells,
                                "netnames": top["netnames"]}}}
 
 
@@ -92,7 +94,7 @@ class _Circuit:
     def _port(self, name: str, direction: str) -> list[int]:
         """A new port of the design."""
         bits = [next(self.new_bits)]
-        self.ports[name] = {"direction": direction, "bits": bits}
+        self.ports[name.lstrip("$")] = {"direction": direction, "bits": bits}
         return bits
 
 

@@ -93,6 +93,11 @@ class _Reader:
                 self.operator(UNARY[kind], self.extended(parameters, ports, ["A"]), cell)
             case kind if kind in BINARY:
                 self.operator(BINARY[kind], self.extended(parameters, ports, ["A", "B"]), cell)
+            case "$lt" if not parameters["A_SIGNED"]:
+                width = max(len(ports["A"]), len(ports["B"]))
+                self.operator("u<", [nir.Value([*ports[name],
+                                                *[nir.Net.from_const(0)] * width][:width])
+                                     for name in ("A", "B")], cell)
             case kind:
                 raise UnsupportedDesign(f"Cell of Yosys must be one that is read, not {kind} "
                                         f"{name!r}")

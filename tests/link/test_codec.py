@@ -6,9 +6,9 @@ import zlib
 from cobs import cobs
 from hypothesis import given
 from hypothesis import strategies as st
-from noise import noisy_line
 
-from boards.codec import LONGEST, Decoder, Frame, decode, encode
+from bench.noise import noisy_line
+from hw.link.codec import LONGEST, Decoder, Frame, decode, encode
 from hw.link.receive import VERSION, Type
 
 FRAMES = st.builds(Frame, st.sampled_from(Type), st.integers(0, 255), st.binary(max_size=1023))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.compiler.write_tflite import WrittenModel, WrittenTensor
 
 from compiler.__main__ import main as compiler_main
 from compiler.errors import ModelError
@@ -17,7 +18,6 @@ from sim.__main__ import main
 from sim.compare import locate
 from sim.golden import Golden
 from sim.rtl import RtlEngine
-from tests.compiler.write_tflite import WrittenModel, WrittenTensor
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "models"

@@ -2,7 +2,7 @@
 
 import random
 
-from boards.codec import Frame, encode
+from hw.link.codec import Frame, encode
 from hw.link.receive import MAX_PAYLOAD, Type
 
 COMMANDS = (Type.HELLO, Type.RESET, Type.READ, Type.ERASE, Type.PROGRAM)
@@ -40,8 +40,9 @@ def damage(rng: random.Random, data: bytes) -> bytes:
 
 def noisy_line(rng: random.Random, frames: int, bad: float) -> tuple[list[Frame], bytes]:
     """``(frames that were sent, bytes that arrive)``; ``bad`` of the frames are damaged, some
-    twice there; each good one begins behind a zero, as a host that has lost its place sends it, and
-    has a pause behind it, in which whoever wants its payload fetches that.
+    twice there; each good one begins behind a zero, as a host that has lost its place sends it. There
+    is a pause behind a long one, in which whoever wants its payload fetches that: the next command
+    drops what is left.
 
     DATA frames bear the numbers that a receiver expects which takes exactly the good ones, now and
     then an older one or one from the future.
@@ -52,12 +53,13 @@ def noisy_line(rng: random.Random, frames: int, bad: float) -> tuple[list[Frame]
         frame = random_frame(rng, sequence)
         data = encode(frame)
         sent.append(frame)
+        pause = b"\0" * (len(frame.payload) // 8)
         if rng.random() < bad:
-            line += damage(rng, data)
+            line += damage(rng, data) + (pause if len(pause) > 10 else b"")
             continue
-        line += b"\0" + data + b"\0" * (pause := len(frame.payload) // 8)
+        line += b"\0" + data + pause
         if frame.type == Type.DATA and sequence == expected:
             expected = (expected + 1) % 256
         if rng.random() < 0.02:
-            line += data + b"\0" * pause
+            line += data + pause
     return sent, bytes(line) + b"\0"
