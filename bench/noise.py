@@ -40,9 +40,9 @@ def damage(rng: random.Random, data: bytes) -> bytes:
 
 def noisy_line(rng: random.Random, frames: int, bad: float) -> tuple[list[Frame], bytes]:
     """``(frames that were sent, bytes that arrive)``; ``bad`` of the frames are damaged, some
-    twice there; each good one begins behind a zero, as a host that has lost its place sends it. There
-    is a pause behind a long one, in which whoever wants its payload fetches that: the next command
-    drops what is left.
+    twice there; each good one begins behind a zero, as a host that has lost its place sends it.
+    There is a pause behind a long one, in which whoever wants its payload fetches that: the next
+    command drops what is left.
 
     DATA frames bear the numbers that a receiver expects which takes exactly the good ones, now and
     then an older one or one from the future.

@@ -70,7 +70,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--engine", default="rtl", choices=("golden", "rtl", "python", "netlist"),
                    help="golden: integer numpy; rtl: the hardware, compiled (default); python: "
                    "the hardware in Amaranth's simulator, a thousand cycles a second; netlist: "
-                   "not available yet")
+                   "what python -m boards build has placed and routed, through its pins (20 "
+                   "images unless --limit says more)")
     p.add_argument("--board", type=board, default=DEFAULT, metavar="BOARD",
                    help=f"whose engine and clock: {', '.join(TARGETS)} (default: {DEFAULT.name})")
     p.add_argument("--geometry", metavar="RxCxL",
@@ -78,6 +79,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
                    help="whose rounding is the truth: LiteRT's reference kernels (default) or "
                    "TensorFlow Lite Micro's")
+    p.add_argument("--build", type=Path, metavar="DIR",
+                   help="the build that --engine netlist simulates (default: build/BOARD)")
     p.add_argument("--json", action="store_true", help="one JSON document instead of text")
     p.add_argument("--vcd", type=Path, metavar="FILE",
                    help="write the signals of a window of cycles (engine rtl)")
@@ -144,13 +147,15 @@ def geometry(config: EngineConfig, text: str) -> EngineConfig:
 
 def job(p: argparse.ArgumentParser, args: argparse.Namespace) -> Job:
     """What the command line asks for; ends the process where that makes no sense."""
-    if args.engine == "netlist":
-        p.error("argument --engine: netlist is not available yet")
     if args.window and not args.vcd:
         p.error("argument --window: needs --vcd FILE")
     if args.vcd and args.engine != "rtl":
         p.error(f"argument --vcd: needs --engine rtl, not {args.engine}")
+    if args.build and args.engine != "netlist":
+        p.error(f"argument --build: needs --engine netlist, not {args.engine}")
     config = args.board.engine
+    if args.geometry and args.engine == "netlist":
+        p.error("argument --geometry: a build has the array that it has")
     if args.geometry:
         try:
             config = geometry(config, args.geometry)
@@ -158,7 +163,7 @@ def job(p: argparse.ArgumentParser, args: argparse.Namespace) -> Job:
             p.error(f"argument --geometry: {error}")
     return Job(model=args.model, engine=args.engine, target=args.board, config=config,
                profile=args.profile, data=args.data, inputs=args.inputs, outputs=args.outputs,
-               limit=args.limit, vcd=args.vcd, window=args.window or Job.window)
+               limit=args.limit, vcd=args.vcd, window=args.window or Job.window, build=args.build)
 
 
 def serve(args: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """What all engines that play a program have in common: bytes in and out, times, and patience."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -20,12 +20,15 @@ class DeviceRun:
     """What a device made of its inputs.
 
     ``ends`` [images, layers] is the cycle in which each layer ended, counted from the reset of
-    one engine that took all images back to back. ``simulated_cycles`` were computed for it.
+    one engine that took all images back to back; a board tells no more than ``after_input``, each
+    image's cycles from its last byte of input to its last byte of output. ``simulated_cycles``
+    were computed for it.
     """
 
     outputs: list[np.ndarray]
-    ends: np.ndarray
+    ends: np.ndarray | None
     simulated_cycles: int
+    after_input: list[int] = field(default_factory=list)
 
     @property
     def cycles(self) -> int:

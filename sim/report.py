@@ -35,6 +35,11 @@ class Report:
     wall_seconds: float
 
     @property
+    def schedule(self) -> DeviceRun | None:
+        """The device's run where it tells when each layer ended."""
+        return self.device_run if self.device_run and self.device_run.ends is not None else None
+
+    @property
     def agrees(self) -> bool:
         """Whether every output byte is the golden model's."""
         return self.equal == self.images
@@ -48,11 +53,17 @@ class Report:
         return few.total + (self.images - len(few.ends)) * few.per_image
 
     @property
+    def predicted_after_input(self) -> int | None:
+        """On the board, from an image's last byte of input to its last byte of output."""
+        return None if self.program is None \
+            else predict(self.program, 1, self.job.target, patient=True).after_input[0]
+
+    @property
     def cycles_per_image(self) -> float | None:
         """Of one image after the other; simulated, not predicted."""
-        if self.device_run is None:
+        if self.schedule is None:
             return None
-        cycles = self.device_run.cycles_per_image
+        cycles = self.schedule.cycles_per_image
         return int(cycles) if cycles == int(cycles) else cycles
 
     @cached_property
@@ -64,16 +75,16 @@ class Report:
     @property
     def images_per_second(self) -> float | None:
         """What the board's chip would reach at its clock."""
-        return None if self.device_run is None or self.board_cycles_per_image is None \
+        return None if self.schedule is None or self.board_cycles_per_image is None \
             else self.job.target.clock_hz / self.board_cycles_per_image
 
     @property
     def layers(self) -> list[dict[str, Any]]:
         """A row for each layer; the passes of one that runs in several are added up."""
-        if self.device_run is None or self.program is None:
+        if self.schedule is None or self.program is None:
             return []
         rows = []
-        pairs = zip(self.program.layers, self.device_run.layer_cycles, strict=True)
+        pairs = zip(self.program.layers, self.schedule.layer_cycles, strict=True)
         for (name, tensor), passes in itertools.groupby(
                 pairs, lambda pair: (pair[0].name, pair[0].tensor)):
             layers, cycles = zip(*passes, strict=True)
@@ -86,7 +97,8 @@ class Report:
 
 def document(report: Report) -> dict[str, Any]:
     """All of it in plain values."""
-    job, device, config = report.job, report.device_run, report.job.config
+    job, device, config = report.job, report.schedule, report.job.config
+    run = report.device_run
     return {
         "model": str(job.model),
         "engine": job.engine,
@@ -112,9 +124,11 @@ def document(report: Report) -> dict[str, Any]:
         "cycles_per_image": report.cycles_per_image,
         "board_cycles_per_image": report.board_cycles_per_image,
         "images_per_second": report.images_per_second,
+        "cycles_after_input": sorted(set(run.after_input)) if run else [],
+        "predicted_cycles_after_input": report.predicted_after_input,
         "layers": report.layers,
-        "simulated_cycles": device and device.simulated_cycles,
-        "simulated_cycles_per_second": device and device.simulated_cycles / report.seconds,
+        "simulated_cycles": run and run.simulated_cycles,
+        "simulated_cycles_per_second": run and run.simulated_cycles / report.seconds,
         "seconds": report.seconds,
         "wall_seconds": report.wall_seconds,
     }
@@ -139,8 +153,14 @@ def text(report: Report) -> str:
                      f"byte ({report.output_bytes:,} bytes)")
     if report.difference is not None:
         lines.append(f"first difference: {report.difference}")
-    if device is not None:
-        lines += timing(report, device, count, board)
+    if report.schedule is not None:
+        lines += timing(report, report.schedule, count, board)
+    elif device is not None:
+        lines += [
+            f"cycles     {', '.join(f'{n:,}' for n in sorted(set(device.after_input)))} from an "
+            f"image's last byte in to its last one out, {report.predicted_after_input:,} predicted",
+            f"simulated  {device.simulated_cycles:,} cycles in {report.seconds:.1f} s: "
+            f"{device.simulated_cycles / report.seconds / 1e6:,.2f} million a second"]
     lines.append(f"took       {report.wall_seconds:.1f} s")
     return "\n".join(lines)
 

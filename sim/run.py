@@ -23,6 +23,7 @@ from sim.data import DataError, load, quantize_input
 from sim.device import DeviceRun, to_stream
 from sim.golden import Golden
 from sim.host import Host
+from sim.netlist.engine import NetlistEngine
 from sim.python_engine import PythonEngine
 from sim.report import Report
 from sim.rtl import RtlEngine
@@ -31,12 +32,9 @@ MODEL = Path(__file__).resolve().parents[1] / "models" / "mnist_cnn_int8.tflite"
 
 # How many images of the sample are enough to see that a model runs, engine by engine.
 SAMPLE_IMAGES = 1000
-PYTHON_IMAGES = 1
+FEW_IMAGES = {"python": 1, "netlist": 20}
 
 CLASSES = 10                                     # of MNIST
-
-ENGINES: dict[str, Callable[[Program], RtlEngine | PythonEngine]] = {
-    "rtl": RtlEngine, "python": PythonEngine}
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,21 @@ class Job:
     limit: int | None = None
     vcd: Path | None = None
     window: tuple[int, int] = (0, 10_000)
+    build: Path | None = None                    # of the engine netlist; by default the board's
+
+
+def netlist_engine(job: Job) -> NetlistEngine:
+    """The model on a placed-and-routed board."""
+    return NetlistEngine(job.target, job.model, job.profile,
+                         job.build or Path("build") / job.target.name)
+
+
+Engine = RtlEngine | PythonEngine | NetlistEngine
+ENGINES: dict[str, Callable[[Job, Program], Engine]] = {
+    "rtl": lambda job, program: RtlEngine(program),
+    "python": lambda job, program: PythonEngine(program),
+    "netlist": lambda job, program: netlist_engine(job),
+}
 
 
 def run(job: Job, note: Callable[[str], object]) -> Report:
@@ -76,11 +89,13 @@ def run(job: Job, note: Callable[[str], object]) -> Report:
         outputs = found = wanted = run_golden(graph, job.profile, inputs)
         device_run, seconds = None, None
     else:
+        engine = ENGINES[job.engine](job, program)
+        program = engine.program                 # (a build's is as small as the model allows)
         host = Host(program)
         device_inputs = host.to_device(inputs)
         if job.vcd:
             record(program, device_inputs, job.window, job.vcd)
-        device_run, seconds = run_device(ENGINES[job.engine](program), device_inputs)
+        device_run, seconds = run_device(engine, device_inputs)
         outputs = host.from_device(device_run.outputs)
         # The device's own outputs count as well: a SOFTMAX on the host may hide a difference.
         graph = replace(graph, outputs=(*graph.outputs, *program.partition.device.outputs))
@@ -102,7 +117,7 @@ def run(job: Job, note: Callable[[str], object]) -> Report:
 
 def images(job: Job, graph: Graph) -> tuple[list[np.ndarray], np.ndarray | None, str]:
     """The model's inputs, their labels where there are any, and where they are from."""
-    limit = job.limit or (PYTHON_IMAGES if job.engine == "python" else None)
+    limit = job.limit or FEW_IMAGES.get(job.engine)
     if job.inputs:
         return [array[:limit] for array in read_inputs(job.inputs, graph)], None, str(job.inputs)
     if len(graph.inputs) != 1:
@@ -129,8 +144,7 @@ def run_golden(graph: Graph, profile: str, inputs: Sequence[np.ndarray]) -> list
     return [np.concatenate(arrays) for arrays in zip(*parts, strict=True)]
 
 
-def run_device(engine: RtlEngine | PythonEngine,
-               inputs: Sequence[np.ndarray]) -> tuple[DeviceRun, float]:
+def run_device(engine: Engine, inputs: Sequence[np.ndarray]) -> tuple[DeviceRun, float]:
     """What the engine made of its inputs, and in how many seconds."""
     start = time.perf_counter()
     with progress("simulation", len(inputs[0])) as bar:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.compiler.write_tflite import WrittenModel, WrittenTensor
+from write_tflite import WrittenModel, WrittenTensor
 
 from compiler.__main__ import main as compiler_main
 from compiler.errors import ModelError
@@ -121,8 +121,9 @@ def test_empty_folder(capsys, tmp_path):
 
 
 @pytest.mark.parametrize("argv,text", [
-    (["--engine", "netlist"], "python -m sim: error: argument --engine: netlist is not available "
-                              "yet"),
+    (["--engine", "netlist", "--geometry", "4x1x4"],
+     "python -m sim: error: argument --geometry: a build has the array that it has"),
+    (["--build", "x"], "python -m sim: error: argument --build: needs --engine netlist, not rtl"),
     (["--board", "foo"], "python -m sim run: error: argument --board: must be one of icebreaker, "
                          "upduino, hx8k, ulx3s-25f, ulx3s-85f, orangecrab, not 'foo'"),
     (["--window", "3:1"], "python -m sim run: error: argument --window: must be A:B with A < B, "
