@@ -17,7 +17,8 @@ from sim.device import DeviceRun, Stalled, from_stream, output_bytes, to_stream
 from .board import load_board
 
 SLICE = 20_000                 # cycles between two looks at the line
-PATIENCE = 1 << 25             # cycles without a word, after which the board counts as stopped
+ASK_AGAIN = 400_000            # cycles until a command that was not answered is sent again
+PATIENCE = 1 << 25             # ... until the board counts as stopped
 FOLDER = Path("netlist")       # below a build's work, what is made of its netlist
 
 
@@ -43,14 +44,14 @@ class NetlistEngine:
         self.program = found.program
         routed = load_board(folder / "work" / "routed.json", folder / "work" / FOLDER, found.config)
         self.board = SimulatedBoard(found.config, (image,), routed)
+        self.decoder = Decoder()
 
     def run(self, inputs: Sequence[np.ndarray],
             progress: Callable[[int], object] = lambda images: None) -> DeviceRun:
         """The device's outputs ``[N, *shape]`` of its inputs ``[N, *shape]``."""
-        frames = self.frames()
-        self.board.send(encode(Frame(Type.RESET, 0, bytes(4))))
-        window = next(Welcome.parse(frame) for frame in frames if frame.type == Type.WELCOME) \
-            .info.window
+        self.ask(Frame(Type.HELLO), again=ASK_AGAIN)     # (deaf during its power-on test)
+        window = Welcome.parse(self.ask(Frame(Type.RESET, 0, bytes(4)))).info.window
+        frames = self.frames(PATIENCE)
         stream = to_stream(inputs)
         rest, sent, taken, sequence = stream.tobytes(), 0, 0, 0
         outputs, cycles = bytearray(), []
@@ -59,7 +60,9 @@ class NetlistEngine:
                 part, rest = rest[:DATA_BYTES], rest[DATA_BYTES:]
                 self.board.send(encode(Frame(Type.DATA, sequence, part)))
                 sequence, sent = (sequence + 1) % 256, sent + len(part)
-            frame = next(frames)
+            frame = next(frames, None)
+            if frame is None:
+                raise Stalled(f"the netlist has been silent for {PATIENCE:,} cycles")
             if frame.type not in (Type.ACK, Type.RESULT):
                 raise Stalled(f"the netlist answered {frame.type.name}, where it had nothing to "
                               "refuse")
@@ -73,13 +76,21 @@ class NetlistEngine:
         found = np.frombuffer(bytes(outputs), np.uint8).reshape(len(stream), -1)
         return DeviceRun(from_stream(self.program, found), None, self.board.cycles, cycles)
 
-    def frames(self) -> Iterator[Frame]:
-        """The board's frames, as it sends them; Stalled when it sends none any more."""
-        decoder, quiet = Decoder(), 0
-        while quiet < PATIENCE:
-            found = list(decoder.feed(self.board.receive()))
+    def ask(self, question: Frame, again: int = PATIENCE) -> Frame:
+        """The WELCOME to a question, which is sent again after so many cycles."""
+        for _ in range(0, PATIENCE, again):
+            self.board.send(b"\0" + encode(question))
+            for frame in self.frames(again):
+                if frame.type == Type.WELCOME:
+                    return frame
+        raise Stalled(f"the netlist has not answered {question.type.name} in {PATIENCE:,} cycles")
+
+    def frames(self, patience: int) -> Iterator[Frame]:
+        """The board's frames, as it sends them, until it has been silent for so many cycles."""
+        quiet = 0
+        while quiet < patience:
+            found = list(self.decoder.feed(self.board.receive()))
             quiet = 0 if found else quiet + self.board.run(SLICE)
-            if decoder.damaged:
+            if self.decoder.damaged:
                 raise Stalled("the netlist sent a frame whose CRC is wrong")
             yield from found
-        raise Stalled(f"the netlist has been silent for {quiet:,} cycles")

