@@ -1,7 +1,8 @@
 """Cycles, utilization and memory of models on a board's engine: ``python -m bench.engine``.
 
 Without arguments, the shipped models; ``--simulate`` runs two images on the RTL beside the
-prediction, ``--layers`` shows every layer.
+prediction, ``--layers`` shows every layer. Cycles are the engine's with its tape in memory beside
+it; "on board" they are those with the tape where the board has it.
 """
 
 import argparse
@@ -46,7 +47,7 @@ def main() -> int:
           + ", ".join(f"{name} {version(name)}" for name in ("amaranth", "numpy", "llvmlite")))
     print(f"{target.name}: {config.rows} x {config.columns} x {config.lanes} = {config.macs} MACs "
           f"a cycle at {target.clock_hz / 1e6:g} MHz\n")
-    print(f"{'model':28}{'cycles':>10}{'simulated':>11}{'images/s':>10}{'array':>8}"
+    print(f"{'model':28}{'cycles':>10}{'simulated':>11}{'on board':>10}{'images/s':>10}{'array':>8}"
           f"{'tape':>10}{'scratchpad':>12}")
     agree = True
     for path in args.models:
@@ -57,10 +58,11 @@ def main() -> int:
             continue
         prediction = predict(program, IMAGES)
         cycles, macs = prediction.per_image, sum(layer.macs for layer in program.layers)
+        on_board = predict(program, IMAGES, target).per_image
         found = simulated(program) if args.simulate else None
         agree &= found in (None, cycles)
         print(f"{path.stem:28}{cycles:10,}{'' if found is None else f'{found:,}':>11}"
-              f"{target.clock_hz / cycles:10,.0f}{macs / cycles / config.macs:8.1%}"
+              f"{on_board:10,}{target.clock_hz / on_board:10,.0f}{macs / cycles / config.macs:8.1%}"
               f"{len(program.tape):10,}{program.plan.peak_bytes:12,}")
         if args.layers:
             before = prediction.ends[0][-1]

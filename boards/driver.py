@@ -1,5 +1,6 @@
 """The host's driver: the same for a board and for a simulated one."""
 
+import os
 import time
 import zlib
 from collections import deque
@@ -79,7 +80,8 @@ class Driver:
             self._line = serial.serial_for_url(port, baudrate=baud, timeout=0.05,
                                                write_timeout=30, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error).split(": ", 1)[-1]
+            number = getattr(error, "errno", None)
+            reason = os.strerror(number) if number else str(error)
             raise BoardError(f"the port {port} cannot be opened: {reason}") from None
         self.port = port
 

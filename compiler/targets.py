@@ -1,6 +1,6 @@
 """The engine of each board's build, and its clock: what the compiler must know of boards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw.config import EngineConfig
 
@@ -34,14 +34,17 @@ HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 
 ECP5 = EngineConfig(rows=8, columns=1, lanes=8, tape_rows=4, scratchpad_bytes=1 << 15,
                     weight_words=256, channel_records=32, results=64, acc_width=28)
 
+# The same number in another shape, which takes half as many block RAMs.
+ECP5_25 = replace(ECP5, columns=2, lanes=4, tape_rows=8)
+
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
 TARGETS = {target.name: target for target in (
     Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=4, store_base=ABOVE_BITSTREAM),
     Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM),
     Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
-    Target("ulx3s-25f", 4, ECP5, 60_000_000, slot_bytes=1 << 16),
+    Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
     Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
-    Target("orangecrab", 6, ECP5, 60_000_000, slot_bytes=1 << 16),
+    Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]

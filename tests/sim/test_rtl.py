@@ -4,6 +4,7 @@ Reference outputs are those stored beside the models in ``../shared``; the predi
 the cycle in which every layer of every image ends.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 from compiler.cycles import predict
 from compiler.errors import ModelError
 from compiler.program import Program, compile_model
-from compiler.targets import DEFAULT
+from compiler.targets import DEFAULT, TARGETS
 from hw.config import EngineConfig
 from sim.golden import Golden
 from sim.host import Host
@@ -123,6 +124,19 @@ def test_real_models(path, images):
         pytest.skip(str(error).splitlines()[0])
     if not check(path, path.with_suffix(".npz"), DEFAULT.engine, "litert", "ref", images):
         pytest.skip("LiteRT cannot run it, so there are no reference outputs")
+
+
+@pytest.mark.parametrize("scratchpad_bytes, parts", ((1 << 14, 1), (1 << 13, 2), (1 << 12, 7)))
+def test_stripes(scratchpad_bytes, parts):
+    """Convolution and pooling in ever more stripes give the same, at the cycle predicted."""
+    config = replace(TARGETS["hx8k"].engine, scratchpad_bytes=scratchpad_bytes)
+    program = compile_model(ROOT / "models" / "mnist_cnn_int8.tflite", config)
+    assert program.plan.peak_bytes <= scratchpad_bytes
+    inputs = [np.random.default_rng(0).integers(-128, 128, (3, 1, 28, 28, 1)).astype(np.int8)]
+    wanted = Golden(program.graph, "litert").run(inputs)
+    for output, expected in zip(run(program, inputs), wanted, strict=True):
+        assert np.array_equal(output, expected)
+    assert sum(layer.operator == 0 for layer in program.layers) == parts
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

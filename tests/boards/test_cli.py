@@ -1,0 +1,165 @@
+"""``python -m boards``: what needs no board, and what is refused."""
+
+import json
+import os
+import stat
+
+import numpy as np
+import pytest
+import serial.tools.list_ports
+from small_models import dense
+
+from boards import doctor
+from boards.__main__ import main
+from boards.boards import BOARDS
+from boards.build import shortage
+from boards.ports import candidates
+
+
+def refused(capsys, code, *argv):
+    """The error's text, its usage left out."""
+    try:
+        found = main([str(word) for word in argv])
+    except SystemExit as end:
+        found = end.code
+    out, err = capsys.readouterr()
+    assert (found, out) == (code, ""), err
+    return err.rstrip("\n").rpartition("\n")[2]
+
+
+class Port:
+    """A serial port as pyserial lists them."""
+
+    def __init__(self, device, vid=None, pid=None, location=None):
+        self.device, self.vid, self.pid, self.location = device, vid, pid, location
+        self.description = "a port"
+
+
+@pytest.fixture
+def plug(monkeypatch):
+    def plug(*ports):
+        monkeypatch.setattr(serial.tools.list_ports, "comports", lambda: list(ports))
+    plug()
+    return plug
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(dense(24, 10))
+    return path
+
+
+def test_list(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(BOARDS)
+    assert lines[0] == "icebreaker  iCEBreaker (iCE40UP5K): 16 MACs at 24 MHz, tape in flash, 4 " \
+                       "data lines"
+    assert main(["list", "--json"]) == 0
+    assert [one["name"] for one in json.loads(capsys.readouterr().out)] == list(BOARDS)
+
+
+def test_doctor(capsys, plug):
+    plug(Port("/dev/ttyUSB1", 0x0403, 0x6010, "1-2:1.1"))
+    assert main(["doctor", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["packages"]["numpy"] == np.__version__
+    assert found["ports"][0].startswith("/dev/ttyUSB1: a port, may be icebreaker or hx8k")
+    plug()
+    text = doctor.text(doctor.examine())
+    assert "port         none found" in text.splitlines()
+    assert "next         make bitstream BOARD=icebreaker" in text.splitlines()
+
+
+def test_port_of_the_second_channel(plug):
+    """Of an FTDI chip with two channels, the second one is the board's line."""
+    plug(Port("/dev/ttyUSB0", 0x0403, 0x6010, "1-2:1.0"), Port("/dev/ttyUSB3", 1, 2, "1-3"),
+         Port("/dev/ttyUSB1", 0x0403, 0x6010, "1-2:1.1"))
+    assert candidates(BOARDS["icebreaker"]) == ["/dev/ttyUSB1"]
+
+
+def test_port_is_never_guessed(capsys, plug, model):
+    assert refused(capsys, 5, "selftest", model) \
+        == "error: no iCEBreaker (iCE40UP5K) is plugged in (no port has the USB id 0403:6010); " \
+           "if it is, name its port with --port"
+    plug(Port("/dev/ttyUSB0", 0x0403, 0x6010, "1-2"), Port("/dev/ttyUSB1", 0x0403, 0x6010, "1-3"))
+    assert refused(capsys, 5, "selftest", model) \
+        == "error: 2 ports may be the board's, /dev/ttyUSB0, /dev/ttyUSB1; choose one with --port"
+    assert refused(capsys, 5, "selftest", model, "--board", "upduino") \
+        == "error: UPduino v3 (iCE40UP5K), UART on its header has no USB port of its own; name " \
+           "the adapter's with --port"
+    assert refused(capsys, 5, "selftest", model, "--port", "/dev/none") \
+        == "error: the port /dev/none cannot be opened: No such file or directory"
+
+
+def test_wrong_usage(capsys, model):
+    assert refused(capsys, 2, "build", "--board", "foo") \
+        == "python -m boards build: error: argument --board: must be one of " \
+           f"{', '.join(BOARDS)}, not 'foo'"
+    assert refused(capsys, 3, "build", "missing.tflite") \
+        == "error: missing.tflite is not a file"
+
+
+def test_pictures(capsys, plug, tmp_path):
+    pytest.importorskip("PIL")
+    wrong = tmp_path / "wrong.png"
+    wrong.write_bytes(b"no picture")
+    assert refused(capsys, 3, "stream", "--pictures", wrong) \
+        == f"error: {wrong} cannot be read: it is no picture"
+
+
+def tool(folder, name, script):
+    """An executable that the test's PATH finds."""
+    path = folder / name
+    path.write_text("#!/bin/sh\n" + script)
+    path.chmod(path.stat().st_mode | stat.S_IEXEC)
+    return path
+
+
+@pytest.fixture
+def build(tmp_path):
+    folder = tmp_path / "build"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(
+        {"board": "icebreaker", "bitstream": "icebreaker.bin", "slot_address": 1 << 20}))
+    return folder
+
+
+def test_flash(capfd, tmp_path, build, monkeypatch):
+    """The slot goes first, so that a board that starts finds its model."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    monkeypatch.setenv("PATH", str(tools))
+    options = ("flash", "--out", str(build))
+    assert refused(capfd, 4, *options) \
+        == "error: neither openFPGALoader nor iceprog is installed; get openFPGALoader with apt " \
+           "install openfpgaloader, brew install openfpgaloader, or from " \
+           "https://github.com/YosysHQ/oss-cad-suite-build"
+    tool(tools, "iceprog", 'echo iceprog "$@"\n')
+    assert main(list(options)) == 0
+    assert capfd.readouterr().out == f"iceprog -o 1048576 {build}/slot.bin\n" \
+                                     f"iceprog {build}/icebreaker.bin\n"
+    tool(tools, "openFPGALoader", 'echo loader "$@"\n')
+    assert main(list(options)) == 0
+    assert capfd.readouterr().out \
+        == f"loader -b ice40_generic -f -o 1048576 {build}/slot.bin\n" \
+           f"loader -b ice40_generic -f {build}/icebreaker.bin\n"
+    tool(tools, "openFPGALoader", "exit 1\n")
+    assert refused(capfd, 4, *options) \
+        == "error: openFPGALoader failed; is the board plugged in, and may you open it?"
+    assert refused(capfd, 3, *options, "--board", "hx8k") \
+        == f"error: {build} holds a build for icebreaker, not hx8k"
+    assert refused(capfd, 3, "flash", "--out", tmp_path / "none") \
+        == f"error: {tmp_path}/none holds no build; make one with python -m boards build " \
+           "--board icebreaker"
+    assert os.environ["PATH"] == str(tools)
+
+
+def test_shortage():
+    """nextpnr's own count, of what there is too little of."""
+    log = "Info: \t         ICESTORM_LC:    8033/   7680   104%\n" \
+          "Info: \t        ICESTORM_RAM:      31/     32    96%\n" \
+          "ERROR: Failed to expand region (0, 0) |_> (33, 33) of 8032 ICESTORM_LCs\n"
+    assert shortage(log) == "it takes 8,033 of 7,680 ICESTORM_LC"
+    assert shortage("ERROR: no BELs remaining.\n") == "no BELs remaining"

@@ -1,0 +1,75 @@
+"""Slots: header and tape, and the names of engines."""
+
+import hashlib
+import zlib
+from dataclasses import replace
+
+import pytest
+from small_models import dense
+
+from compiler.errors import ModelError
+from compiler.image import HEADER, Header, engine_hash, slot_image
+from compiler.program import compile_model
+from compiler.size import engines, fit
+from compiler.targets import TARGETS
+from hw.config import HEADER_BYTES, TAPE_OFFSET
+from sim.design import graph_of
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "dense.tflite"
+    path.write_bytes(dense(24, 10))
+    return compile_model(graph_of(path), TARGETS["icebreaker"].engine)
+
+
+def test_slot(program):
+    """Each field where docs/protocol.md has it."""
+    image = slot_image(program, 0x12345678)
+    assert image[:6] == b"SYST\x01" + bytes((len(program.layers) - 1,))
+    assert image[6:8] == b"\0\0"
+    numbers = [int.from_bytes(image[at:at + 4], "little") for at in (8, 12, 16, 20)]
+    assert numbers == [len(program.tape) // program.config.tape_bytes - 1, 24, 10, 0x12345678]
+    assert image[24:32] == engine_hash(program.config)
+    assert image[32:64] == hashlib.sha256(image[:32] + program.tape).digest()
+    assert image[HEADER_BYTES:TAPE_OFFSET] == b"\xff" * (TAPE_OFFSET - HEADER_BYTES)
+    assert image[TAPE_OFFSET:] == program.tape
+    assert Header.parse(image[:HEADER_BYTES]).pack() == image[:HEADER_BYTES]
+
+
+def test_tape_ends_with_its_crc(program):
+    assert int.from_bytes(program.tape[-4:], "little") == zlib.crc32(program.tape[:-4])
+
+
+@pytest.mark.parametrize("spoil, message", (
+    (lambda header: header[:-1], "a model's header must be 64 bytes that begin with SYST"),
+    (lambda header: b"X" + header[1:], "a model's header must be 64 bytes that begin with SYST"),
+    (lambda header: header[:4] + b"\x09" + header[5:],
+     "a model's header must be of format 1, not 9"),
+))
+def test_refuses(program, spoil, message):
+    assert HEADER.size == HEADER_BYTES
+    with pytest.raises(ModelError) as refusal:
+        Header.parse(spoil(slot_image(program, 0)[:HEADER_BYTES]))
+    assert str(refusal.value) == message
+
+
+def test_engines_have_names_of_their_own():
+    for target in TARGETS.values():
+        found = list(engines(target.engine))
+        assert len({engine_hash(config) for config in found}) == len(found) == len(set(found))
+
+
+def test_fit_leaves_out_what_is_not_needed(tmp_path):
+    """... and whatever it chooses is one of those that a host looks for."""
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(dense(3000, 24, 10))
+    for target in TARGETS.values():
+        program = fit(graph_of(path), target.engine, "litert")
+        config = program.config
+        assert config in set(engines(target.engine))
+        assert (config.scratchpad_bytes, config.addition, config.padding) == (4096, False, False)
+        assert config.multiplier_width <= target.engine.multiplier_width
+        whole = replace(config, multiplier_width=30, addition=True, padding=True,
+                        scratchpad_bytes=target.engine.scratchpad_bytes)
+        assert whole == target.engine
