@@ -334,9 +334,9 @@ class LayerTime:
         self.collected = done + 1 + self.columns * self.lanes
 
     def records_free(self) -> int:
-        """From when on the records of the last value's group are free: two stages before the
+        """From when on the records of the last value's group are free: four stages before the
         byte they have all been read (hw/requantize.py)."""
-        return self.last_take + self.latency - 2
+        return self.last_take + self.latency - 3
 
     def value(self, queued: int) -> None:
         """One value that enters the queue at ``queued``: when the requantizer takes it."""

@@ -125,7 +125,8 @@ def test_empty_folder(capsys, tmp_path):
      "python -m sim: error: argument --geometry: a build has the array that it has"),
     (["--build", "x"], "python -m sim: error: argument --build: needs --engine netlist, not rtl"),
     (["--board", "foo"], "python -m sim run: error: argument --board: must be one of icebreaker, "
-                         "upduino, hx8k, ulx3s-25f, ulx3s-85f, orangecrab, not 'foo'"),
+                         "upduino, hx8k, ulx3s-25f, ulx3s-85f, ulx3s-12f, ulx3s-45f, orangecrab, "
+                         "not 'foo'"),
     (["--window", "3:1"], "python -m sim run: error: argument --window: must be A:B with A < B, "
                           "at most 1,000,000 cycles, not '3:1'"),
     (["--window", "1:3"], "python -m sim: error: argument --window: needs --vcd FILE"),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from small_models import dense
 
 from compiler.cycles import predict
 from compiler.errors import ModelError
@@ -124,6 +125,18 @@ def test_real_models(path, images):
         pytest.skip(str(error).splitlines()[0])
     if not check(path, path.with_suffix(".npz"), DEFAULT.engine, "litert", "ref", images):
         pytest.skip("LiteRT cannot run it, so there are no reference outputs")
+
+
+@pytest.mark.parametrize("channel_records", (8, 16, 32))
+def test_records_that_wait(tmp_path, channel_records):
+    """Dense layers of so few products that the tape waits for room in the ring of records."""
+    path = tmp_path / "dense.tflite"
+    path.write_bytes(dense(4, 64, 64))
+    config = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=4, weight_words=64,
+                          channel_records=channel_records, results=16)
+    program = compile_model(path, config)
+    inputs = [np.random.default_rng(0).integers(-128, 128, (3, 1, 4)).astype(np.int8)]
+    assert np.array_equal(run(program, inputs)[0], Golden(program.graph, "litert").run(inputs)[0])
 
 
 @pytest.mark.parametrize("scratchpad_bytes, parts", ((1 << 14, 1), (1 << 13, 2), (1 << 12, 7)))
