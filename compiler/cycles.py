@@ -18,7 +18,6 @@ from hw.config import (
     DESELECTED_CYCLES,
     PAD_CYCLES,
     READ_PULSES,
-    REQUANTIZE_CYCLES,
     EngineConfig,
     Mode,
 )
@@ -230,8 +229,9 @@ class LayerTime:
         config = engine.config
         is_array = layer.mode == Mode.ARRAY
         self.is_array  = is_array
-        self.steps     = layer.fields.get("steps", 0) + 1
-        self.latency   = REQUANTIZE_CYCLES + self.steps
+        steps = layer.fields.get("steps", 0) + 1
+        self.turns     = config.turns(layer.mode, steps)
+        self.latency   = config.requantize_latency(layer.mode, steps)
         self.columns   = config.columns if is_array else 1
         self.lanes     = config.rows if is_array else config.word_bytes   # results of a pixel
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
@@ -241,7 +241,7 @@ class LayerTime:
         self.time      = start            # the next cycle in which a read may be issued
         self.last_slot = -self.spacing    # start of the last slot of the tile before
         self.leaves: list[int] = []       # when a tile's last value went into the requantizer
-        self.last_take = -self.steps
+        self.last_take = -self.turns
         self.last_byte = 0
         self.collected = 0
         self.first_word = len(engine.weights.released)
@@ -340,4 +340,4 @@ class LayerTime:
 
     def value(self, queued: int) -> None:
         """One value that enters the queue at ``queued``: when the requantizer takes it."""
-        self.last_take = max(queued + 2, self.last_take + self.steps)
+        self.last_take = max(queued + 2, self.last_take + self.turns)

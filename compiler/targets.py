@@ -32,7 +32,7 @@ HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 
                     weight_words=256, channel_records=16, results=64, acc_width=26)
 # Sixty-four, fed by a tape in block RAM that gives half of their weights in a cycle.
 ECP5 = EngineConfig(rows=8, columns=1, lanes=8, tape_rows=4, scratchpad_bytes=1 << 15,
-                    weight_words=256, channel_records=32, results=64, acc_width=28)
+                    weight_words=256, channel_records=32, results=64, acc_width=28, whole_sums=True)
 
 # The same number in another shape, which takes half as many block RAMs.
 ECP5_25 = replace(ECP5, columns=2, lanes=4, tape_rows=8)

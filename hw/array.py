@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .multiply import Accumulator, PairMultiply
+from .multiply import Accumulator, PairMultiply, balanced_sum
 
 
 class Beat(data.Struct):
@@ -133,11 +133,3 @@ class SystolicArray(wiring.Component):
             m.d.comb += element.neighbour.eq(neighbour.drain)
         m.d.comb += self.o.eq(chain[0].drain)
         return m
-
-
-def balanced_sum(values):
-    """The sum of signed values as a tree, a bit wider at each level."""
-    values = list(values)
-    while len(values) > 1:
-        values = [sum(values[k:k + 2][1:], values[k]) for k in range(0, len(values), 2)]
-    return values[0]

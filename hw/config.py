@@ -23,7 +23,7 @@ GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400    # of the shift register that makes 
 PAD_CYCLES, DESELECTED_CYCLES, READ_PULSES = 2, 4, 40
 
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it
-REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides one for each of its digits
+REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class EngineConfig:
     channel_records: int = 128         # requantizer records that wait for their channels
     results: int = 256                 # accumulators that wait for the requantizer
     acc_width: int = 32                # bits of an accumulator
-    digit_width: int = 8               # accumulator bits that the requantizer multiplies in a cycle
+    digit_width: int = 8               # bits of a digit, by which the requantizer multiplies sums
+    whole_sums: bool = False           # whether it multiplies all digits of a sum in one cycle
     multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
     shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
     addition: bool = True              # whether it can ADD two tensors
@@ -71,6 +72,16 @@ class EngineConfig:
     def shift_max(self):
         """The largest shift of the requantizer."""
         return self.shift_min + 15
+
+    def turns(self, mode, steps):
+        """Cycles for which a value of ``steps`` digits keeps the requantizer from the next."""
+        if not self.whole_sums:
+            return steps
+        return 2 if mode == Mode.ADD else 1
+
+    def requantize_latency(self, mode, steps):
+        """Cycles from taking a value to offering its byte."""
+        return REQUANTIZE_CYCLES + self.turns(mode, steps) + self.whole_sums
 
     @property
     def word_bytes(self):

@@ -4,6 +4,8 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+PART_BITS = 17             # of a number, at most, that goes into one multiplier: 18 bits, signed
+
 
 class PairMultiply(wiring.Component):
     """The sum of two products of signed bytes, two cycles after ``a``, three after ``b``.
@@ -60,9 +62,10 @@ class Accumulator(wiring.Component):
 
 
 class DigitMultiply(wiring.Component):
-    """A signed digit times an unsigned multiplier that comes a cycle later.
+    """A signed digit, or a whole number, times an unsigned multiplier that comes a cycle later.
 
-    The product follows the digit by three cycles, the multiplier by two.
+    The product follows the digit by three cycles, the multiplier by two. A number of more bits than
+    a device's multipliers have is multiplied in parts.
 
     Platform override: ``platform.get_digit_multiply(component)``.
     """
@@ -81,9 +84,32 @@ class DigitMultiply(wiring.Component):
         if hasattr(platform, "get_digit_multiply"):
             return platform.get_digit_multiply(self)
         m = Module()
-        digit = Signal.like(self.a, reset_less=True)
-        product, delayed = (Signal.like(self.p, reset_less=True) for _ in range(2))
+        digit, delayed = Signal.like(self.a, reset_less=True), Signal.like(self.p, reset_less=True)
         m.d.comb += self.p.eq(delayed)
+        parts = []
         with m.If(self.en):
-            m.d.sync += [digit.eq(self.a), product.eq(digit * self.b), delayed.eq(product)]
+            m.d.sync += digit.eq(self.a)
+            for a_low, a in halves(digit):
+                for b_low, b in halves(self.b):
+                    part = Signal((a * b).shape(), name=f"part{len(parts)}", reset_less=True)
+                    m.d.sync += part.eq(a * b)
+                    parts.append(part << (a_low + b_low))
+            m.d.sync += delayed.eq(balanced_sum(parts))
         return m
+
+
+def halves(value):
+    """``(lowest bit, part)`` of a number, in two parts where it has more than PART_BITS."""
+    if len(value) <= PART_BITS:
+        return [(0, value)]
+    middle = len(value) // 2
+    high = value[middle:]
+    return [(0, value[:middle]), (middle, high.as_signed() if value.shape().signed else high)]
+
+
+def balanced_sum(values):
+    """The sum of signed values as a tree, a bit wider at each level."""
+    values = list(values)
+    while len(values) > 1:
+        values = [sum(values[k:k + 2][1:], values[k]) for k in range(0, len(values), 2)]
+    return values[0]

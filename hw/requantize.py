@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .config import RECORD, REQUANTIZE_CYCLES, Mode
+from .config import RECORD, Mode
 from .multiply import DigitMultiply
 from .results import Ends, result_layout
 
@@ -27,19 +27,17 @@ def byte_layout():
 class Requantizer(wiring.Component):
     """``clamp(((((acc + bias) * multiplier >> dropped) + offset) >> shift) + zero_point)``.
 
-    Takes a value every `steps` cycles.
-
     ``acc + bias`` is saturated to `steps` digits, and multiplied digit by digit, the lowest
-    first; the product's low digits are dropped on the way, so ``dropped`` is
-    ``8 * (steps - 1)``. ``offset`` is the record's `offset_negative` where that product is
-    negative: this is what makes one datapath of all of TFLite's rounding rules (see
-    compiler/staircase.py). In mode ADD the digits are the two operands, each less its zero point
-    and times the multiplier of a record of its own, and nothing is dropped. The byte then
-    optionally passes a table of 256 bytes.
+    first, a digit a cycle; the product's low digits are dropped on the way, so ``dropped`` is
+    ``8 * (steps - 1)``. With `whole_sums`, all digits are multiplied at once, to the same result.
+    ``offset`` is the record's `offset_negative` where that product is negative: this is what makes
+    one datapath of all of TFLite's rounding rules (see compiler/staircase.py). In mode ADD the
+    digits are the two operands, each less its zero point and times the multiplier of a record of
+    its own, and nothing is dropped. The byte then optionally passes a table of 256 bytes.
 
     Records come from the tape (``records``, a record in `record_beats` beats) into a ring. A
     group's channels use consecutive ones, the next pixel the same again, and the next group those
-    after the `rows` records that belong to this one; it takes at least two `steps`. With
+    after the `rows` records that belong to this one; digit by digit, it takes at least two. With
     `shared_record` all use the first, and the layer owns two.
     """
 
@@ -52,11 +50,6 @@ class Requantizer(wiring.Component):
             "i":       In(stream.Signature(result_layout(config))),
             "o":       Out(stream.Signature(byte_layout())),
         })
-
-    @staticmethod
-    def latency(steps):
-        """Cycles from taking a value to offering its byte; the next is taken after `steps`."""
-        return REQUANTIZE_CYCLES + steps
 
     def elaborate(self, platform):
         m = Module()
@@ -88,6 +81,8 @@ class Requantizer(wiring.Component):
                              w.data.word_select(byte, 8).eq(self.records.payload[lane])]
 
         # Take a value, once the one before has left the digits to it, and name its record:
+        is_add  = (layer.mode == Mode.ADD) & config.addition
+        turns   = is_add if config.whole_sums else layer.steps       # a value's cycles, less one
         wait    = Signal.like(layer.steps)
         start   = Signal(index_shape)        # the group's first record
         index   = Signal(index_shape)
@@ -100,7 +95,7 @@ class Requantizer(wiring.Component):
             after.eq(start + Mux(layer.shared_record, 2, config.rows)),
         ]
         with m.If(take):
-            m.d.sync += wait.eq(layer.steps)
+            m.d.sync += wait.eq(turns)
             with m.If(group_ends):
                 m.d.sync += [start.eq(after), index.eq(after)]
             with m.Elif(self.i.p.ends.pixel | layer.shared_record):
@@ -110,16 +105,22 @@ class Requantizer(wiring.Component):
         with m.Elif(run & (wait != 0)):
             m.d.sync += wait.eq(wait - 1)
 
-        # Add the bias. It has been read by then: `index` stays for two cycles at the least, unless
-        # it always stays, with `shared_record`.
-        stage_total, index_total = Signal(Stage), Signal(index_shape)
-        total = Signal(signed(32))
+        # Add the bias. Digit by digit, it has been read by then: `index` stays for two cycles at
+        # the least, or always, with `shared_record`. Otherwise the value waits for it.
+        stage_taken, stage_total = Signal(Stage), Signal(Stage)
+        index_taken, index_total = Signal(index_shape), Signal(index_shape)
+        value, total = Signal.like(self.i.p.value), Signal(signed(32))
+        taking = [stage_taken.valid.eq(take), stage_taken.ends.eq(self.i.p.ends),
+                  index_taken.eq(index), value.eq(self.i.p.value)]
+        if config.whole_sums:
+            with m.If(run):
+                m.d.sync += taking
+        else:
+            m.d.comb += taking
         m.d.comb += reads["bias"].addr.eq(index)
         with m.If(run):
-            m.d.sync += [
-                stage_total.valid.eq(take), stage_total.ends.eq(self.i.p.ends),
-                index_total.eq(index), total.eq(self.i.p.value + reads["bias"].data.as_signed()),
-            ]
+            m.d.sync += [stage_total.eq(stage_taken), index_total.eq(index_taken),
+                         total.eq(value + reads["bias"].data.as_signed())]
 
         # Saturate to the digits that will be multiplied; those above them do not matter.
         width = config.digit_width
@@ -133,30 +134,33 @@ class Requantizer(wiring.Component):
             m.d.comb += saturated.eq((~sign).replicate(32).as_signed())
             for steps in range(3):
                 top = width * (steps + 1) - 1
+                above = saturated[top:] if config.whole_sums else saturated[top]
                 with m.If(layer.steps == steps):
-                    m.d.comb += saturated[top].eq(sign)
+                    m.d.comb += above.eq(sign.replicate(len(above)))
 
-        # Play the digits, the lowest first:
+        # Play the digits, the lowest first, or all at once:
         digits = Signal(signed(32))
         left   = Signal.like(layer.steps)
         stage_digit, index_digit = Signal(Stage), Signal(index_shape)
-        is_add = (layer.mode == Mode.ADD) & config.addition
         with m.If(run):
             m.d.sync += [digits.eq(digits >> width), stage_digit.first.eq(0),
                          stage_digit.last.eq(left == 1), left.eq(left - 1)]
             with m.If(stage_total.valid):
                 m.d.sync += [digits.eq(saturated), stage_digit.eq(stage_total),
-                             stage_digit.first.eq(1), stage_digit.last.eq(layer.steps == 0),
-                             left.eq(layer.steps), index_digit.eq(index_total)]
+                             stage_digit.first.eq(1), stage_digit.last.eq(turns == 0),
+                             left.eq(turns), index_digit.eq(index_total)]
             with m.Elif(stage_digit.last):
                 m.d.sync += stage_digit.valid.eq(0)
         m.d.comb += reads["multiplier"].addr.eq(index_digit + (is_add & ~stage_digit.first))
 
         m.submodules.multiply = multiply = DigitMultiply(
-            digit_width=width + 1, multiplier_width=config.multiplier_width)
+            digit_width=(len(digits) if config.whole_sums else width) + 1,
+            multiplier_width=config.multiplier_width)
         is_signed  = stage_digit.last | is_add
         zero_point = Mux(stage_digit.first, layer.zero_point_1, layer.zero_point_2)
         digit = Cat(digits[:width], is_signed & digits[width - 1]).as_signed()
+        if config.whole_sums:
+            digit = Mux(is_add, digit, digits)
         m.d.comb += [
             multiply.en.eq(run),
             multiply.a.eq(digit - Mux(is_add, zero_point, 0)),
@@ -168,8 +172,13 @@ class Requantizer(wiring.Component):
             Signal(Stage, name=f"stage_{name}") for name in ("select", "row", "product", "sum"))
         index_select, index_row, index_product = (
             Signal(index_shape, name=f"index_{name}") for name in ("select", "row", "product"))
-        product = Signal(signed(len(multiply.p) + 1))
-        kept = Mux(stage_product.first, 0, Mux(is_add, product, product >> width))
+        product = Signal(signed(width + config.multiplier_width + 2))
+        if config.whole_sums:
+            kept = Mux(stage_product.first, 0, product)
+            dropped = Mux(is_add, 0, layer.steps * width)
+        else:
+            kept = Mux(stage_product.first, 0, Mux(is_add, product, product >> width))
+            dropped = 0
         with m.If(run):
             m.d.sync += [
                 stage_select.eq(stage_digit), index_select.eq(index_digit),
@@ -179,7 +188,7 @@ class Requantizer(wiring.Component):
                 stage_sum.valid.eq(stage_product.valid & stage_product.last),
             ]
             with m.If(stage_product.valid):
-                m.d.sync += product.eq(kept + multiply.p)
+                m.d.sync += product.eq(kept + (multiply.p >> dropped))
 
         # Round, as the product's sign wants it, and let the group's records go:
         rounded = Signal(signed(max(len(product) + 1, config.shift_max + 10)))

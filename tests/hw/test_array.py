@@ -4,8 +4,9 @@ from dataclasses import dataclass
 import pytest
 from simulation import random_bytes, simulate, small_config, wrap
 
-from hw.array import SystolicArray, balanced_sum
+from hw.array import SystolicArray
 from hw.config import PE_CYCLES
+from hw.multiply import balanced_sum
 
 
 @dataclass

@@ -187,13 +187,15 @@ class Requantizing:
 
 GEOMETRIES = pytest.mark.parametrize("rows, lanes", ((1, 1), (2, 3), (3, 3), (4, 4)))
 GAPS = pytest.mark.parametrize("gaps", (0, 0.35))
+WHOLE = pytest.mark.parametrize("whole", (False, True), ids=("digits", "whole"))
 
 
 @GEOMETRIES
 @GAPS
 @pytest.mark.parametrize("steps", (2, 3, 4))
-def test_channels(rows, lanes, gaps, steps):
-    config = small_config(rows, 1, lanes)
+@WHOLE
+def test_channels(rows, lanes, gaps, steps, whole):
+    config = small_config(rows, 1, lanes, whole_sums=whole)
     rng = random.Random(steps)
     layers = [random_layer(rng, config, mode=rng.choice((Mode.ARRAY, Mode.MAXIMUM)), steps=steps,
                            shared=0, groups=rng.randint(1, 3)) for _ in range(6)]
@@ -202,8 +204,9 @@ def test_channels(rows, lanes, gaps, steps):
 
 @GEOMETRIES
 @GAPS
-def test_shared_record(rows, lanes, gaps):
-    config = small_config(rows, 1, lanes)
+@WHOLE
+def test_shared_record(rows, lanes, gaps, whole):
+    config = small_config(rows, 1, lanes, whole_sums=whole)
     rng = random.Random(rows)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=1)
               for _ in range(2) for steps in (1, 2, 3, 4)]
@@ -211,16 +214,18 @@ def test_shared_record(rows, lanes, gaps):
 
 
 @GAPS
-def test_add(gaps):
-    config = small_config(2, 1, 4)
+@WHOLE
+def test_add(gaps, whole):
+    config = small_config(2, 1, 4, whole_sums=whole)
     rng = random.Random(0)
     layers = [random_layer(rng, config, mode=Mode.ADD, steps=2, shared=1, pixels=8)
               for _ in range(10)]
     Requantizing(config, layers, gaps=gaps).simulate()
 
 
-def test_add_of_extremes():
-    config = small_config(1, 1, 4)
+@WHOLE
+def test_add_of_extremes(whole):
+    config = small_config(1, 1, 4, whole_sums=whole)
     layers = []
     for zero_points in ((-128, 127), (127, -128)):
         layer = random_layer(random.Random(1), config, mode=Mode.ADD, steps=2, shared=1)
@@ -237,8 +242,9 @@ def test_add_of_extremes():
 
 
 @GAPS
-def test_table(gaps):
-    config = small_config(2, 1, 2)
+@WHOLE
+def test_table(gaps, whole):
+    config = small_config(2, 1, 2, whole_sums=whole)
     rng = random.Random(0)
     layers = [random_layer(rng, config, mode=Mode.MAXIMUM, steps=2, shared=1, pixels=10,
                            with_table=with_table) for with_table in (True, False, True, True)]
@@ -249,8 +255,9 @@ def test_table(gaps):
     dict(acc_width=24), dict(multiplier_width=16), dict(multiplier_width=32),
     dict(multiplier_width=32, shift_min=4), dict(shift_min=17), dict(channel_records=32)),
     ids=str)
-def test_widths(changes):
-    config = small_config(2, 1, 4, **changes)
+@WHOLE
+def test_widths(changes, whole):
+    config = small_config(2, 1, 4, whole_sums=whole, **changes)
     rng = random.Random(9)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
                            groups=3, pixels=4)
@@ -259,8 +266,9 @@ def test_widths(changes):
 
 
 @pytest.mark.parametrize("changes", (dict(multiplier_width=22), dict(shift_min=18)), ids=str)
-def test_largest_shift(changes):
-    config = small_config(1, 1, 4, **changes)
+@WHOLE
+def test_largest_shift(changes, whole):
+    config = small_config(1, 1, 4, whole_sums=whole, **changes)
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=1, shared=1)
     layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
     layer.records = [Record(0, 1, config.shift_max, 0, 0)] * 2
@@ -269,9 +277,10 @@ def test_largest_shift(changes):
 
 
 @pytest.mark.parametrize("steps", (1, 2, 3, 4))
-def test_saturation(steps):
+@WHOLE
+def test_saturation(steps, whole):
     """Each limit of the digits and its neighbours, both sides."""
-    config = small_config(1, 1, 4)
+    config = small_config(1, 1, 4, whole_sums=whole)
     limit = 1 << (8 * steps - 1)
     edges = [edge + step for edge in (-limit, limit - 1) for step in (-1, 0, 1)]
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=1)
@@ -289,15 +298,21 @@ def test_saturation(steps):
 
 
 @pytest.mark.parametrize("steps", (1, 2, 3, 4))
-def test_latency(steps):
-    config = small_config(2, 1, 4)
+@WHOLE
+def test_latency(steps, whole):
+    config = small_config(2, 1, 4, whole_sums=whole)
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
                          groups=1, pixels=8)
     requantizing = Requantizing(config, [layer], gaps=0)
 
     async def testbench(ctx):
+        while requantizing.sent < len(requantizing.beats):
+            await requantizing.tick(ctx)
         took, offered = await requantizing.run(ctx, layer, 0)
-        assert took == list(range(took[0], took[0] + steps * len(took), steps))
-        assert offered == [cycle + Requantizer.latency(steps) for cycle in took]
+        turns = 1 if whole else steps
+        assert took == list(range(took[0], took[0] + turns * len(took), turns))
+        assert config.turns(Mode.ARRAY, steps) == turns
+        latency = config.requantize_latency(Mode.ARRAY, steps)
+        assert offered == [cycle + latency for cycle in took]
 
     simulate(requantizing.dut, testbench)

@@ -50,6 +50,8 @@ GEOMETRIES = {
     "no power of two": EngineConfig(rows=3, columns=2, lanes=3, tape_rows=3),
     "4x4x1": EngineConfig(rows=4, columns=4, lanes=1, tape_rows=2),
     "128 a cycle": EngineConfig(rows=8, columns=4, lanes=4, tape_rows=2),
+    "whole sums": EngineConfig(rows=8, columns=2, lanes=4, tape_rows=8, whole_sums=True,
+                               acc_width=28),
     "small rings": EngineConfig(weight_words=16, channel_records=8, results=16, tape_rows=1),
 }
 
