@@ -298,7 +298,7 @@ class LayerTime:
                 self.first_word = len(ring.released)
         issued = self.time - 1
         if self.is_array:
-            return engine.after(issued, engine.config.array_latency) + 3
+            return engine.after(issued, engine.config.array_latency) + engine.config.drain_cycles
         return issued + 3
 
     def slot(self, earliest: int, is_last: bool = True) -> int:

@@ -20,13 +20,14 @@ class ProcessingElement(wiring.Component):
     A word of weights comes with its beat, the activations that it belongs to a cycle of ``en``
     later. ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by such a cycle. With the activations
     of the word that is `last` the sum is complete after ``PE_CYCLES`` cycles of ``en``; a cycle
-    later, with or without ``en``, it is in ``drain``. With ``shift`` the drain takes over its
-    neighbour's.
+    later, with or without ``en``, it is in ``drain``; or it is ``held`` until ``load`` puts it
+    there. With ``shift`` the drain takes over its neighbour's.
     """
 
-    def __init__(self, *, lanes, acc_width):
+    def __init__(self, *, lanes, acc_width, held=False):
         self.lanes     = lanes
         self.acc_width = acc_width
+        self.held      = held
         word = data.ArrayLayout(signed(8), lanes)
         super().__init__({
             "en":     In(1),
@@ -37,6 +38,7 @@ class ProcessingElement(wiring.Component):
             "w_o":    Out(word),
             "beat_o": Out(Beat),
 
+            "load":      In(1),
             "shift":     In(1),
             "neighbour": In(signed(acc_width)),
             "drain":     Out(signed(acc_width)),
@@ -78,10 +80,17 @@ class ProcessingElement(wiring.Component):
             m.d.sync += fresh.eq(beat_total.last)
 
         # Hand the tile's sum over:
-        complete = Signal()
+        complete, load, tile_sum = Signal(), Signal(), Signal.like(drain)
         m.d.sync += complete.eq(counts & beat_total.last)
-        with m.If(complete | self.shift):
-            m.d.sync += drain.eq(Mux(complete, accumulator.o, self.neighbour))
+        if self.held:
+            held = Signal.like(drain, reset_less=True)
+            with m.If(complete):
+                m.d.sync += held.eq(accumulator.o)
+            m.d.comb += [load.eq(self.load), tile_sum.eq(held)]
+        else:
+            m.d.comb += [load.eq(complete), tile_sum.eq(accumulator.o)]
+        with m.If(load | self.shift):
+            m.d.sync += drain.eq(Mux(load, tile_sum, self.neighbour))
         m.d.comb += self.drain.eq(drain)
         return m
 
@@ -93,7 +102,8 @@ class SystolicArray(wiring.Component):
     cycles after row 0, and row 0 a cycle before column 0. The element in the last row and column
     completes a tile last; from then on ``rows * columns - 1`` cycles with ``shift`` bring the
     results to ``o`` one by one: the rows of column 0 first. No element may complete its next sum
-    before that.
+    before that. With `whole_sums` the sums are held until ``load``, which is to come when the last
+    is complete; from the next cycle on they shift, and only the next ``load`` must wait for that.
     """
 
     def __init__(self, config):
@@ -104,6 +114,7 @@ class SystolicArray(wiring.Component):
             "a":     In(word).array(config.columns),
             "w":     In(word).array(config.rows),
             "beat":  In(Beat).array(config.rows),
+            "load":  In(1),
             "shift": In(1),
             "o":     Out(signed(config.acc_width)),
         })
@@ -114,8 +125,9 @@ class SystolicArray(wiring.Component):
         pe = {}
         for r in range(rows):
             for c in range(columns):
-                pe[r, c] = ProcessingElement(lanes=self.config.lanes,
-                                             acc_width=self.config.acc_width)
+                pe[r, c] = ProcessingElement(
+                    lanes=self.config.lanes, acc_width=self.config.acc_width,
+                    held=self.config.whole_sums)
                 m.submodules[f"pe_{r}_{c}"] = pe[r, c]
 
         for (r, c), element in pe.items():
@@ -124,6 +136,7 @@ class SystolicArray(wiring.Component):
                 element.a_i.eq(pe[r - 1, c].a_o if r else self.a[c]),
                 element.w_i.eq(pe[r, c - 1].w_o if c else self.w[r]),
                 element.beat_i.eq(pe[r, c - 1].beat_o if c else self.beat[r]),
+                element.load.eq(self.load),
                 element.shift.eq(self.shift),
             ]
 

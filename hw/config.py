@@ -40,7 +40,7 @@ class EngineConfig:
     results: int = 256                 # accumulators that wait for the requantizer
     acc_width: int = 32                # bits of an accumulator
     digit_width: int = 8               # bits of a digit, by which the requantizer multiplies sums
-    whole_sums: bool = False           # whether it multiplies all digits of a sum in one cycle
+    whole_sums: bool = False           # whether it takes a whole sum in a cycle, and gets one
     multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
     shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
     addition: bool = True              # whether it can ADD two tensors
@@ -135,8 +135,15 @@ class EngineConfig:
 
     @property
     def tile_spacing(self):
-        """Least cycles from one array tile to the next, so that results can shift out."""
-        return self.rows * self.columns + self.rows + self.columns - 2
+        """Least cycles from one array tile to the next, so that results can shift out. With
+        `whole_sums` they are held until the last one is there, and the next tile goes on."""
+        results, skew = self.rows * self.columns, self.rows + self.columns - 2
+        return max(results, skew + 1) if self.whole_sums else results + skew
+
+    @property
+    def drain_cycles(self):
+        """Cycles from a tile's last complete sum until the first one is at the queue."""
+        return 4 if self.whole_sums else 3
 
 
 class Packet(enum.IntEnum):

@@ -118,6 +118,10 @@ class Engine(wiring.Component):
             ending = following
         drained = Signal.like(ending)        # the sums are in the drains a cycle later
         m.d.sync += [drained.tile.eq(ending.tile), drained.done.eq(advance & ending.done)]
+        if config.whole_sums:                # ... or held, and in the drains another cycle later
+            held, drained = drained, Signal.like(ending, name="loaded")
+            m.d.sync += drained.eq(held)
+        m.d.comb += array.load.eq(drained.done)
         m.d.comb += [
             collector.array_done.eq(drained.done),
             collector.vector_done.eq(at_vector.valid & at_vector.last),

@@ -59,13 +59,18 @@ def run_array(config, tiles, *, gaps, seed=0):
     async def testbench(ctx):
         rng = random.Random(seed)
         nothing = random_word(rng, config, valid=False)
-        cycle, drained = 0, 0                # cycles of `en`; tiles whose sums are in the drains
-        while len(results) < len(tiles) * config.rows * config.columns:
-            tile = len(results) // (config.rows * config.columns)
+        cycle, complete, loaded = 0, 0, 0    # cycles of `en`; tiles complete, and in the drains
+        size = config.rows * config.columns
+        while len(results) < len(tiles) * size:
             # Wait where the first element would end the next tile before this one has left:
+            tile = loaded if config.whole_sums else len(results) // size
             blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + PE_CYCLES
             en = not blocked and rng.random() >= gaps
-            shift = tile < drained and rng.random() >= gaps
+            shift = len(results) < loaded * size and rng.random() >= gaps
+            is_last = len(results) + shift == loaded * size
+            load = config.whole_sums and complete > loaded and is_last and rng.random() >= gaps
+            loaded += load
+            ctx.set(dut.load, load)
 
             def word(skew, en=en, cycle=cycle):      # without `en` anything may come
                 index = cycle - skew
@@ -84,17 +89,20 @@ def run_array(config, tiles, *, gaps, seed=0):
             if shift:
                 results.append(ctx.get(dut.o))
             await ctx.tick()
-            drained = sum(cycle > end + config.array_latency for end in ends)
+            complete = sum(cycle > end + config.array_latency for end in ends)
+            if not config.whole_sums:
+                loaded = complete
             cycle += en
 
     simulate(dut, testbench)
     return results
 
 
+@pytest.mark.parametrize("whole", (False, True), ids=("drained", "held"))
 @pytest.mark.parametrize("gaps", (0, 0.4))
 @pytest.mark.parametrize("geometry", ((1, 1, 1), (2, 3, 4), (3, 1, 3), (1, 3, 2)))
-def test_tiles(geometry, gaps):
-    config = small_config(*geometry)
+def test_tiles(geometry, gaps, whole):
+    config = small_config(*geometry, whole_sums=whole)
     rng = random.Random(2)
     tiles = [random_tile(rng, config, words) for words in (1, 2, 3, 9, 1, 20)]
     wanted = [value for tile in tiles for value in sums(tile, config)]
