@@ -44,8 +44,7 @@ def named(board: Board, found: Design) -> Design:
 def synthesize(board: Board, found: Design, folder: Path) -> None:
     """Writes ``top.json``, a netlist of the device's cells, and the constraints beside it."""
     ice40 = board.family.name == "ice40"
-    # (The smaller ECP5 have 28 multipliers, and Yosys would take more.)
-    options = "-dffe_min_ce_use 4" if ice40 else "-nodsp" * (board.pnr[0] in ("--12k", "--25k"))
+    options = "-dffe_min_ce_use 4" if ice40 else ""
     if "--up5k" in board.pnr:
         options += " -device u"
     for name, content in rendered(board, found, synth_opts=options,

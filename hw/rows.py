@@ -1,8 +1,10 @@
-"""A multiplier of logic cells that add or pass: for iCE40 devices without multipliers."""
+"""Multipliers of logic cells, row by row: what a cell can do besides adding differs by device."""
 
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
+
+from .multiply import balanced_sum
 
 WIDTH = 9                              # of a row: a signed byte added to one
 
@@ -30,6 +32,53 @@ class AddOrPass(wiring.Component):
         m.d.comb += [total.eq(Mux(self.add, self.acc + self.a, self.acc)),
                      self.o.eq(~total if self.invert else total)]
         return m
+
+
+class TwoRows(wiring.Component):
+    """``a`` if ``b[0]``, plus twice ``a`` if ``b[1]``; with ``subtract``, minus that.
+
+    Platform override: ``platform.get_two_rows(component)``.
+    """
+
+    a: In(signed(8))
+    b: In(2)
+    o: Out(signed(10))
+
+    def __init__(self, *, subtract=False):
+        self.subtract = subtract
+        super().__init__()
+
+    def elaborate(self, platform):
+        if hasattr(platform, "get_two_rows"):
+            return platform.get_two_rows(self)
+        m = Module()
+        one, two = Mux(self.b[0], self.a, 0), Mux(self.b[1], self.a << 1, 0)
+        m.d.comb += self.o.eq(one - two if self.subtract else one + two)
+        return m
+
+
+def two_rows_multiply(component):
+    """The insides of a PairMultiply: two bits of ``b`` at a time in the first cycle, and in the
+    second the sum of it all."""
+    m = Module()
+    parts = []
+    for k in range(2):
+        b = Signal(8, name=f"b{k}", reset_less=True)
+        with m.If(component.en):
+            m.d.sync += b.eq(component.b[k])
+        for bit in range(0, 8, 2):
+            rows = TwoRows(subtract=bit == 6)        # the sign's bit counts negative
+            part = Signal.like(rows.o, name=f"part{k}_{bit}", reset_less=True)
+            m.submodules[f"rows{k}_{bit}"] = rows
+            m.d.comb += [rows.a.eq(component.a[k]), rows.b.eq(b[bit:bit + 2])]
+            with m.If(component.en):
+                m.d.sync += part.eq(rows.o)
+            parts.append(part << bit)
+    total = Signal(signed(16), reset_less=True)
+    m.d.comb += component.o.eq(total)
+    with m.If(component.en):
+        m.d.sync += total.eq(balanced_sum(parts))
+    return m
 
 
 def row_multiply(component):

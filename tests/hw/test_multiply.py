@@ -8,7 +8,7 @@ from simulation import random_bytes, simulate, wrap
 from hw.booth import booth_multiply
 from hw.ice40 import UltraPlusBlocks
 from hw.multiply import Accumulator, DigitMultiply, PairMultiply
-from hw.rows import row_multiply
+from hw.rows import row_multiply, two_rows_multiply
 
 
 class Rows:
@@ -19,7 +19,15 @@ class Rows:
         return row_multiply(component)
 
 
-PAIR_PLATFORMS = pytest.mark.parametrize("platform", (None, Rows()), ids=("plain", "rows"))
+class TwoRowsAtATime:
+    """... or two rows at a time (their cells are proved in test_ecp5.py)."""
+
+    def get_pair_multiply(self, component):
+        return two_rows_multiply(component)
+
+
+PAIR_PLATFORMS = pytest.mark.parametrize("platform", (None, Rows(), TwoRowsAtATime()),
+                                         ids=("plain", "rows", "two rows"))
 
 
 def run_pairs(platform, cases, *, gaps):
