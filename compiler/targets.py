@@ -30,7 +30,7 @@ UP5K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 
 # Sixteen in logic alone, and a scratchpad of block RAM.
 HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 12,
                     weight_words=256, channel_records=16, results=64, acc_width=26)
-# A hundred and twenty-eight, fed by a tape in block RAM that gives half of their weights in a cycle.
+# 128 in logic, fed by a tape in block RAM that gives half of their weights in a cycle.
 ECP5 = EngineConfig(rows=8, columns=1, lanes=16, tape_rows=4, scratchpad_bytes=1 << 16,
                     weight_words=256, channel_records=32, results=64, acc_width=28, whole_sums=True)
 # Half as many, in a shape that takes few block RAMs.
