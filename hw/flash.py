@@ -54,6 +54,17 @@ class Request(data.Struct):
     repeat:    1
 
 
+def store_ports(beat_bytes):
+    """The ports of a store: of flash, and of whatever does the same."""
+    return {
+        "request": In(stream.Signature(Request)),
+        "stop":    In(1),
+        "done":    Out(1),
+        "i":       In(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
+        "o":       Out(stream.Signature(data.ArrayLayout(8, beat_bytes))),
+    }
+
+
 class Flash(wiring.Component):
     """Carries out one ``request`` at a time; ``done`` comes with its end.
 
@@ -68,14 +79,7 @@ class Flash(wiring.Component):
             raise ValueError(f"dq must be 1, 2 or 4 data lines, not {dq!r}")
         self.beat_bytes = beat_bytes
         self.dq = dq
-        super().__init__({
-            "request": In(stream.Signature(Request)),
-            "stop":    In(1),
-            "done":    Out(1),
-            "i":       In(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
-            "o":       Out(stream.Signature(data.ArrayLayout(8, beat_bytes))),
-            "pins":    Out(FlashPins()),
-        })
+        super().__init__(store_ports(beat_bytes) | {"pins": Out(FlashPins())})
 
     def elaborate(self, platform):
         m = Module()

@@ -1,13 +1,12 @@
 """A store in memory on the chip: a ROM image that the line can write to."""
 
 from amaranth import *
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import wiring
 from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .flash import Operation, Request
+from .flash import Operation, store_ports
 
 QUEUE_BEATS = 4
 
@@ -20,13 +19,7 @@ class MemoryStore(wiring.Component):
         self.beat_bytes = beat_bytes
         self.depth      = depth
         self.init       = init
-        super().__init__({
-            "request": In(stream.Signature(Request)),
-            "stop":    In(1),
-            "done":    Out(1),
-            "i":       In(stream.Signature(data.StructLayout({"byte": 8, "last": 1}))),
-            "o":       Out(stream.Signature(data.ArrayLayout(8, beat_bytes))),
-        })
+        super().__init__(store_ports(beat_bytes))
 
     def elaborate(self, platform):
         m = Module()
