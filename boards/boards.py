@@ -10,7 +10,7 @@ from amaranth_boards.resources import UARTResource
 
 from boards.pll import ECP5_PLL, ICE40_PLL, Family
 from compiler.targets import TARGETS, Target
-from hw.ecp5 import Rows, Slices
+from hw.ecp5 import Logic, Slices
 from hw.ice40 import LogicCells, UltraPlusBlocks
 
 
@@ -59,7 +59,7 @@ def mixed(cells: type, platform: type) -> type:
     return type(platform.__name__, (cells, platform), {})
 
 
-class OrangeCrab(Rows, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
+class OrangeCrab(Logic, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
     """A UART on its header: receives on pin 0, sends on pin 1."""
 
     resources = [*orangecrab_r0_2.OrangeCrabR0_2_25FPlatform.resources,
@@ -79,13 +79,13 @@ BOARDS = {board.name: board for board in (
     Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, HX8K,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
           (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
-    Board("ulx3s-25f", "ULX3S 25F (ECP5)", ECP5_PLL, mixed(Rows, ulx3s.ULX3S_25F_Platform),
+    Board("ulx3s-25f", "ULX3S 25F (ECP5)", ECP5_PLL, mixed(Logic, ulx3s.ULX3S_25F_Platform),
           ("clk25", 25_000_000), ("--25k", "--package", "CABGA381", "--speed", "6"),
           (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
     Board("ulx3s-85f", "ULX3S 85F (ECP5)", ECP5_PLL, mixed(Slices, ulx3s.ULX3S_85F_Platform),
           ("clk25", 25_000_000), ("--85k", "--package", "CABGA381", "--speed", "6"),
           (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
-    Board("ulx3s-12f", "ULX3S 12F (ECP5)", ECP5_PLL, mixed(Rows, ulx3s.ULX3S_12F_Platform),
+    Board("ulx3s-12f", "ULX3S 12F (ECP5)", ECP5_PLL, mixed(Logic, ulx3s.ULX3S_12F_Platform),
           ("clk25", 25_000_000), ("--12k", "--package", "CABGA381", "--speed", "6"),
           (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
     Board("ulx3s-45f", "ULX3S 45F (ECP5)", ECP5_PLL, mixed(Slices, ulx3s.ULX3S_45F_Platform),

@@ -4,7 +4,7 @@
 
 from amaranth import *
 
-from .rows import row_multiply, two_rows_multiply
+from .rows import two_rows_multiply
 
 
 def half(negate):
@@ -18,22 +18,18 @@ def half(negate):
                      << place for place in range(16)), 16)
 
 
-class Rows:
-    """Mix into a platform of an ECP5: multipliers of logic, as many as there is logic for, and as
+class Logic:
+    """Mix into a platform of an ECP5: multipliers of logic, as many as there is room for, and as
     near to the rest as need be. The hard ones are left for wider factors."""
-
-    def get_pair_multiply(self, component):
-        """A row for each bit of a factor, as Yosys maps it."""
-        return row_multiply(component)
-
-
-class Slices:
-    """... of slices that add two rows at once, in half of the room. (Yosys 0.70 fails to map an
-    array of more than one column of them, at an assertion in its ABC9 pass.)"""
 
     def get_pair_multiply(self, component):
         """Two bits of a factor at a time."""
         return two_rows_multiply(component)
+
+
+class Slices(Logic):
+    """... and of slices that add two rows at once, in half of the room. (Yosys 0.70 fails to map an
+    array of more than one column of them, at an assertion in its ABC9 pass.)"""
 
     def get_two_rows(self, component):
         """Five CCU2C, each of two bits of the sum."""

@@ -63,7 +63,7 @@ def test_engines_have_names_of_their_own():
 def test_fit_leaves_out_what_is_not_needed(tmp_path):
     """... and whatever it chooses is one of those that a host looks for."""
     path = tmp_path / "dense.tflite"
-    path.write_bytes(dense(3000, 24, 10))
+    path.write_bytes(dense(3072, 32, 10))
     for target in TARGETS.values():
         program = fit(graph_of(path), target.engine, "litert")
         config = program.config
