@@ -15,6 +15,7 @@ from boards.session import compile_for
 from boards.tools import ToolError
 from compiler.errors import ModelError
 from compiler.numerics import PROFILES
+from sim.arguments import array_file, positive, seconds
 from sim.data import DataError
 from sim.design import graph_of, image_of
 from sim.run import MODEL
@@ -61,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
                            help=f"one of {', '.join(BOARDS)} (default: {DEFAULT.name})")
         if "port" in options:
             p.add_argument("--port", help="the serial port (default: found by its USB id)")
-            p.add_argument("--silence", type=float, default=SILENCE, metavar="SECONDS",
+            p.add_argument("--silence", type=seconds, default=SILENCE, metavar="SECONDS",
                            help="after which a frame counts as lost (default: %(default)s)")
         if "json" in options:
             p.add_argument("--json", action="store_true", help="one JSON document instead of text")
@@ -72,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     p = command("build", run_build, "a bitstream for a board and a model", "model", "board", "json")
     p.add_argument("--out", type=Path, metavar="DIR", help="where to leave bitstream, slot image, "
                    "manifest.json and report.json (default: build/BOARD)")
-    p.add_argument("--clock", type=int, metavar="MHZ", help="the engine's clock (default: the "
+    p.add_argument("--clock", type=positive, metavar="MHZ", help="the engine's clock (default: the "
                    "board's, or the next lower one that timing meets)")
     p = command("flash", run_flash, "program a build onto a board", "board")
     p.add_argument("--out", type=Path, metavar="DIR", help="the build (default: build/BOARD)")
@@ -85,8 +86,9 @@ def parser() -> argparse.ArgumentParser:
                         help="the model's own inputs [N, *shape], in its type")
     source.add_argument("--pictures", type=Path, nargs="+", metavar="FILE",
                         help="PNG or PGM files")
-    p.add_argument("--limit", type=int, metavar="N", help="the first N images only")
-    p.add_argument("--outputs", type=Path, metavar="Y.npy|Y.npz", help="where to write the outputs")
+    p.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
+    p.add_argument("--outputs", type=array_file, metavar="Y.npy|Y.npz",
+                   help="where to write the outputs")
     command("selftest", run_selftest, "golden vectors on a board, layer by layer", "model",
             "board", "port", "json")
     command("load", run_load, "another model into a board, for the engine that it has", "model",
@@ -136,6 +138,10 @@ def run_doctor(args: argparse.Namespace) -> int:
 def run_build(args: argparse.Namespace) -> int:
     """``build``."""
     out = args.out or Path("build") / args.board.name
+    if args.clock and args.clock not in args.board.clocks_mhz:
+        clocks = ", ".join(map(str, args.board.clocks_mhz))
+        parser().error(f"argument --clock: must be one of {clocks} on {args.board.name}, "
+                       f"not {args.clock}")
     try:
         report = build.build(args.board, args.model, out, profile=args.profile,
                              clock_mhz=args.clock, note=note)

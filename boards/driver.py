@@ -81,7 +81,7 @@ class Driver:
                                                write_timeout=30, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
             number = getattr(error, "errno", None)
-            reason = os.strerror(number) if number else str(error)
+            reason = os.strerror(number) if number else "it is no serial port"
             raise BoardError(f"the port {port} cannot be opened: {reason}") from None
         self.port = port
 

@@ -13,6 +13,7 @@ from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
 from sim import report
+from sim.arguments import array_file, positive
 from sim.board import SimulatedBoard
 from sim.compiled import SimulationError
 from sim.data import DataError
@@ -99,25 +100,11 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-def positive(text: str) -> int:
-    """A whole number from 1 on."""
-    if not re.fullmatch(r"[0-9]{1,9}", text) or not int(text):
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, not {text!r}")
-    return int(text)
-
-
 def board(text: str) -> Target:
     """A board by its name."""
     if text not in TARGETS:
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(TARGETS)}, not {text!r}")
     return TARGETS[text]
-
-
-def array_file(text: str) -> Path:
-    """A path that ends as array files do."""
-    if Path(text).suffix not in (".npy", ".npz"):
-        raise argparse.ArgumentTypeError(f"must end in .npy or .npz, not {text!r}")
-    return Path(text)
 
 
 def window(text: str) -> tuple[int, int]:

@@ -97,6 +97,18 @@ def test_wrong_usage(capsys, model):
     assert refused(capsys, 2, "build", "--board", "foo") \
         == "python -m boards build: error: argument --board: must be one of " \
            f"{', '.join(BOARDS)}, not 'foo'"
+    for argv, text in (
+            (("build", "--clock", "7"), "python -m boards: error: argument --clock: must be one of "
+             "12, 18, 24, 30, 36 on icebreaker, not 7"),
+            (("stream", "--limit", "0"), "python -m boards stream: error: argument --limit: must "
+             "be a whole number from 1 on, not '0'"),
+            (("stream", "--silence", "nan"), "python -m boards stream: error: argument --silence: "
+             "must be a number of seconds up to 3600, not 'nan'"),
+            (("stream", "--outputs", "y.txt"), "python -m boards stream: error: argument "
+             "--outputs: must end in .npy or .npz, not 'y.txt'")):
+        assert refused(capsys, 2, *argv) == text
+    assert refused(capsys, 5, "selftest", model, "--port", "/dev/null") \
+        == "error: the port /dev/null cannot be opened: it is no serial port"
     assert refused(capsys, 3, "build", "missing.tflite") \
         == "error: missing.tflite is not a file"
 
