@@ -117,7 +117,7 @@ def list_boards(args: argparse.Namespace) -> int:
     """``list``."""
     found = [{"name": one.name, "title": one.title, "macs": one.target.engine.macs,
               "clock_mhz": one.target.clock_hz / 1e6,
-              "tape": f"flash, {one.target.flash_dq} data lines" if one.target.flash_dq
+              "tape": f"flash, {one.target.flash_dq} bits a cycle" if one.target.flash_dq
               else f"{one.target.slot_bytes // 1024} KiB of block RAM",
               "serial": f"{one.usb[0]:04x}:{one.usb[1]:04x}" if one.usb else "any adapter",
               "programmed_with": "openFPGALoader " + " ".join(one.programmer)}

@@ -40,14 +40,22 @@ class Top(Elaboratable):
         return m
 
     def connect_flash(self, m, port, flash):
-        """The chip's pins behind registers; its clock is a pulse in a cycle's second half."""
+        """The chip's pins behind registers; its clock is told for both halves of a cycle."""
         m.submodules.flash_cs  = cs  = io.FFBuffer("o", port.cs)
         m.submodules.flash_clk = clk = io.DDRBuffer("o", port.clk)
-        m.d.comb += [cs.o.eq(flash.cs), clk.o.eq(Cat(0, flash.sck))]
+        m.d.comb += [cs.o.eq(flash.cs), clk.o.eq(flash.sck)]
         if self.config.flash_dq == 1:
             m.submodules.flash_copi = copi = io.FFBuffer("o", port.copi)
             m.submodules.flash_cipo = cipo = io.FFBuffer("i", port.cipo)
             m.d.comb += [copi.o.eq(flash.dq_o[0]), flash.dq_i[1].eq(cipo.i)]
+        elif self.config.flash_dq == 8:
+            # (What a buffer takes in the middle of a cycle, it gives a cycle before what it takes
+            # at the end of that cycle.)
+            for index in range(4):
+                m.submodules[f"flash_dq{index}"] = dq = io.DDRBuffer("io", port.dq[index])
+                m.d.comb += [dq.o.eq(flash.dq_o[index].replicate(2)), dq.oe.eq(flash.dq_oe[index]),
+                             flash.dq_i[index].eq(dq.i[0])]
+                m.d.sync += flash.dq_mid[index].eq(dq.i[1])
         else:
             for index in range(self.config.flash_dq):
                 m.submodules[f"flash_dq{index}"] = dq = io.FFBuffer("io", port.dq[index])

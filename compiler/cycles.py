@@ -17,12 +17,11 @@ from compiler.targets import Target
 from hw.config import (
     DESELECTED_CYCLES,
     PAD_CYCLES,
-    READ_PULSES,
+    READ_CYCLES,
     EngineConfig,
     Mode,
 )
 
-READ_START = DESELECTED_CYCLES + READ_PULSES     # cycles until a flash gives its first bit
 LONG = 1 << 40                                   # longer than anything takes
 
 
@@ -97,19 +96,21 @@ class FlashTape:
     def __init__(self, program: Program, dq: int) -> None:
         self.beats  = len(program.tape) // program.config.tape_bytes
         self.pulses = 8 * program.config.tape_bytes // dq
+        self.start  = DESELECTED_CYCLES + READ_CYCLES[dq]      # until it gives its first bit
+        self.late   = PAD_CYCLES[dq] + 1
         self.index  = 0
-        self.begins = READ_START          # when the next beat does, at the earliest
+        self.begins = self.start          # when the next beat does, at the earliest
         self.taken  = self.before = -1    # the last beat that was taken, and the one before it
 
     def take(self, earliest: int) -> int:
         """As ``MemoryTape.take``."""
         begins = max(self.begins, self.before + 1)
-        there = max(begins + self.pulses + PAD_CYCLES + 1, self.taken + 1)
+        there = max(begins + self.pulses + self.late, self.taken + 1)
         self.index += 1
         self.begins = begins + self.pulses
         if self.index == self.beats:      # and from the beginning, with a command of its own
             self.index = 0
-            self.begins += READ_START
+            self.begins += self.start
         self.before, self.taken = self.taken, max(there, earliest)
         return self.taken
 

@@ -9,9 +9,9 @@ from hw.config import EngineConfig
 class Target:
     """``clock_hz`` is the engine's clock on the board, unless a build chooses another.
 
-    The tape comes from a flash chip with ``flash_dq`` data lines, in which two slots of
-    ``slot_bytes`` begin at ``store_base``; where that is 0, from a memory of ``slot_bytes`` on the
-    chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells the host ``number``.
+    The tape comes from a flash chip that gives ``flash_dq`` bits a cycle (hw/flash.py), in which
+    two slots of ``slot_bytes`` begin at ``store_base``; where that is 0, from a memory of
+    ``slot_bytes`` on the chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells the host ``number``.
     """
 
     name: str
@@ -39,7 +39,7 @@ ECP5_25 = replace(ECP5, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 1
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=4, store_base=ABOVE_BITSTREAM),
+    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=8, store_base=ABOVE_BITSTREAM),
     Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM),
     Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),

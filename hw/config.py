@@ -19,8 +19,12 @@ TAPE_OFFSET  = 256         # of the tape, from the header's beginning
 LAST_LAYER, BEATS, GOLDEN_CRC = 5, 8, 20     # where they are in the header
 GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400    # of the shift register that makes the golden vector
 
-# A store in flash (hw/flash.py): cycles from a pulse to its bit, and from a request to the first.
-PAD_CYCLES, DESELECTED_CYCLES, READ_PULSES = 2, 4, 40
+# A store in flash (hw/flash.py): cycles between two commands, from the code of a read to its first
+# pulse, and from a pulse to its bits; by the bits a cycle, of which 8 are four lines' at both edges
+# of the clock.
+DESELECTED_CYCLES = 4
+READ_CYCLES = {1: 40, 2: 40, 4: 40, 8: 23}
+PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it
 REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits

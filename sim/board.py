@@ -1,11 +1,12 @@
 """A simulated board: the whole system, its flash chip, and the host's end of the line."""
 
 import numpy as np
-from amaranth import Module, Signal
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
+from hw.config import PAD_CYCLES
 from hw.flash import FlashPins
 from hw.link.uart import Receiver, Transmitter
 from hw.system import System, SystemConfig
@@ -31,8 +32,13 @@ class RtlBoard(wiring.Component):
         if self.config.flash_dq:
             inside, outside = system.flash, self.flash
             m.d.sync += [outside.cs.eq(inside.cs), outside.sck.eq(inside.sck),
-                         outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe),
-                         inside.dq_i.eq(outside.dq_i)]
+                         outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe)]
+            taken = Cat(outside.dq_i, outside.dq_mid)
+            for stage in range(PAD_CYCLES[self.config.flash_dq] - 1):
+                after = Signal.like(taken, name=f"taken{stage}")
+                m.d.sync += after.eq(taken)
+                taken = after
+            m.d.comb += Cat(inside.dq_i, inside.dq_mid).eq(taken)
         return m
 
 

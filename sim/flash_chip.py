@@ -30,8 +30,9 @@ class FlashChip(wiring.Component):
     ``base`` bytes of the chip, where the bitstream lies, are left out: their reads give ones.
     Programming clears bits and never sets one; writing needs a write enable, and wraps in its page;
     nothing is understood while it is busy but a question for its status, or asleep but the waking.
-    ``pins`` are as they are at the chip: ``sck`` pulses in the second half of the cycle, and what
-    the chip answers is there in the next one.
+    ``pins`` are as they are at the chip: after a pulse of ``sck`` in the second half of a cycle, the
+    next answer is there in the cycle that follows. Where both edges count, they come in the middle
+    of cycles or between them: an address has one a cycle, data have two.
     """
 
     def __init__(self, *, depth, base=0):
@@ -46,16 +47,19 @@ class FlashChip(wiring.Component):
         write, read = self.memory.write_port(), self.memory.read_port(domain="comb")
         pins = self.pins
 
-        cs, sck, dq_o, dq_oe = pins.cs, pins.sck, pins.dq_o, pins.dq_oe
-        answer, drives = Signal(4), Signal(4)
-        m.d.comb += pins.dq_i.eq((dq_o & dq_oe) | (answer & ~dq_oe))
-        broken = Signal()
+        cs, sck, dq_o, dq_oe = pins.cs, pins.sck[1], pins.dq_o, pins.dq_oe
+        answer, answer_mid, drives = Signal(4), Signal(4), Signal(4)
+        m.d.comb += [pins.dq_i.eq((dq_o & dq_oe) | (answer & ~dq_oe)),
+                     pins.dq_mid.eq((dq_o & dq_oe) | (answer_mid & ~dq_oe))]
+        broken, halves = Signal(), Signal()          # ... which are for addresses of nibbles alone
         m.d.comb += self.broken.eq(broken)
+        with m.If(pins.sck[0] & ~halves):
+            m.d.sync += broken.eq(1)
         with m.If((drives & dq_oe).any()):
             m.d.sync += broken.eq(1)                 # two drive a line
 
         code, argument, count = Signal(8), Signal(24), Signal(6)
-        lines, quad = Signal(3), Signal()
+        lines, quad = Signal(4), Signal()
         addr = Signal(24)
         enabled, asleep, volatile = Signal(), Signal(init=1), Signal()
         busy, waking, erasing = Signal(range(PROGRAM_CYCLES + 1)), Signal(8), Signal(13)
@@ -105,6 +109,8 @@ class FlashChip(wiring.Component):
                                     m.next = "STATUS"
                                 with m.Case(WRITE_STATUS_2):
                                     m.next = "QUAD"
+                                with m.Case(READ_COMMANDS[8]):
+                                    m.next = "NIBBLES"
                                 with m.Case(*READ_COMMANDS.values(), PROGRAM, ERASE):
                                     m.next = "ADDRESS"
                                 with m.Default():
@@ -140,12 +146,29 @@ class FlashChip(wiring.Component):
                 with m.If(ends):
                     m.d.sync += count.eq(0)
                     m.next = "CODE"
+            with m.State("NIBBLES"):                 # up at even counts, down at odd ones
+                edge = pins.sck[0] | sck
+                m.d.comb += halves.eq(count[0])
+                with m.If(edge):
+                    m.d.sync += [count.eq(count + 1), argument.eq(Cat(dq_o, argument))]
+                    with m.If((sck == count[0]) | ~dq_oe.all()):
+                        m.d.sync += broken.eq(1)
+                    with m.If(count == 5):
+                        m.d.sync += addr.eq(Cat(dq_o, argument))
+                    with m.If(count == 7):
+                        m.d.sync += count.eq(1)      # seven to wait
+                        m.next = "DUMMY"
+                        with m.If(Cat(dq_o, argument)[4:6] == 0b10):
+                            m.d.sync += broken.eq(1)     # a mode that no code ends
+                with m.If(ends):
+                    m.d.sync += count.eq(0)
+                    m.next = "CODE"
             with m.State("DUMMY"):
                 with m.Switch(code):
                     for dq, command in READ_COMMANDS.items():
                         with m.Case(command):
                             m.d.sync += lines.eq(dq)
-                with m.If((code == READ_COMMANDS[4]) & ~quad):
+                with m.If(((code == READ_COMMANDS[4]) | (code == READ_COMMANDS[8])) & ~quad):
                     m.d.sync += broken.eq(1)
                 with m.If(sck):
                     m.d.sync += count.eq(count + 1)
@@ -165,6 +188,9 @@ class FlashChip(wiring.Component):
                         m.d.comb += [drives.eq(0b0011), answer.eq(rest[6:])]
                     with m.Case(4):
                         m.d.comb += [drives.eq(0b1111), answer.eq(rest[4:])]
+                    with m.Case(8):
+                        m.d.comb += [drives.eq(0b1111), answer_mid.eq(rest[4:]),
+                                     answer.eq(Mux(sck, rest[:4], rest[4:]))]
                 with m.If(sck):
                     m.d.sync += count.eq((count + lines)[:3])
                     with m.If(count + lines == 8):

@@ -49,13 +49,14 @@ class RoutedBoard(wiring.Component):
             pin(r"rx__io\.i$", inputs).eq(self.rx), self.tx.eq(pin(r"tx__io\.o$", outputs)),
             self.verdict.eq(1), self.active.eq(1),
             self.flash.cs.eq(~pin(r"cs__io\.o$", outputs)),
-            self.flash.sck.eq(pin(r"clk__io\.o1$", outputs)),
+            self.flash.sck.eq(Cat(pin(rf"clk__io\.o{half}$", outputs) for half in range(2))),
         ]
         dq_o, dq_oe = (Cat(pin(rf"dq__io\[{index}\]\.{kind}$", outputs) for index in range(4))
-                       for kind in ("o", "oe"))
+                       for kind in ("o0?", "oe"))
         m.d.comb += [self.flash.dq_o.eq(dq_o), self.flash.dq_oe.eq(dq_oe)]
         for index in range(4):
-            m.d.comb += pin(rf"dq__io\[{index}\]\.i$", inputs).eq(self.flash.dq_i[index])
+            for kind, lines in (("i", self.flash.dq_i), ("i_mid", self.flash.dq_mid)):
+                m.d.comb += pin(rf"dq__io\[{index}\]\.{kind}$", inputs).eq(lines[index])
         return m
 
 

@@ -114,6 +114,8 @@ def _pad_ports(cell: dict) -> list[tuple[str, str]]:
     ports = []
     if cell["connections"].get("D_IN_0") or cell["connections"].get("D_IN_1"):
         ports.append(("i", "input"))
+    if cell["connections"].get("D_IN_1"):
+        ports.append(("i_mid", "input"))
     if enable != "00":
         ports += [("o0", "output"), ("o1", "output")] if output == "00" else [("o", "output")]
     if enable >= "10":

@@ -1,8 +1,9 @@
 // Models for a simulation a clock cycle at a time, where Yosys' own are of no use.
 
 // An SB_IO. All that it does in a cycle depends on the values at the cycle's end, so what the
-// falling edge in the middle takes in is there at once, and stays for as long as no edge comes.
-module PAD(input i, output o, o0, o1, oe,
+// falling edge in the middle takes in (of `i_mid`) is there at once, and stays for as long as no
+// edge comes.
+module PAD(input i, i_mid, output o, o0, o1, oe,
            input LATCH_INPUT_VALUE, CLOCK_ENABLE = 1, INPUT_CLK, OUTPUT_CLK, OUTPUT_ENABLE,
            input D_OUT_0, D_OUT_1, output D_IN_0, D_IN_1);
     parameter [5:0] PIN_TYPE = 0;
@@ -14,7 +15,7 @@ module PAD(input i, output o, o0, o1, oe,
         in_1 <= D_IN_1;
     end
     assign D_IN_0 = PIN_TYPE[0] ? i : in_0;
-    assign D_IN_1 = in_enable ? i : in_1;
+    assign D_IN_1 = in_enable ? i_mid : in_1;
 
     reg out_0 = 0, out_1 = 0, out_enable = 0, enabled = 0;
     always @(posedge OUTPUT_CLK) begin

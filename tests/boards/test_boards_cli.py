@@ -54,8 +54,8 @@ def test_list(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(BOARDS)
-    assert lines[0] == "icebreaker  iCEBreaker (iCE40UP5K): 16 MACs at 24 MHz, tape in flash, 4 " \
-                       "data lines"
+    assert lines[0] == "icebreaker  iCEBreaker (iCE40UP5K): 16 MACs at 24 MHz, tape in flash, 8 " \
+                       "bits a cycle"
     assert main(["list", "--json"]) == 0
     assert [one["name"] for one in json.loads(capsys.readouterr().out)] == list(BOARDS)
 

@@ -3,11 +3,12 @@
 import random
 
 import pytest
-from amaranth import Module
+from amaranth import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 from simulation import simulate, stall
 
+from hw.config import PAD_CYCLES
 from hw.flash import Flash, Operation
 from hw.memory_store import MemoryStore
 from sim.flash_chip import FlashChip
@@ -33,8 +34,13 @@ class FlashOnBoard(wiring.Component):
         inside, outside = self.flash.pins, self.chip.pins
         m.d.comb += [self.flash.stop.eq(self.stop), self.done.eq(self.flash.done)]
         m.d.sync += [outside.cs.eq(inside.cs), outside.sck.eq(inside.sck),
-                     outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe),
-                     inside.dq_i.eq(outside.dq_i)]
+                     outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe)]
+        taken = Cat(outside.dq_i, outside.dq_mid)
+        for stage in range(PAD_CYCLES[self.flash.dq] - 1):
+            after = Signal.like(taken, name=f"taken{stage}")
+            m.d.sync += after.eq(taken)
+            taken = after
+        m.d.comb += Cat(inside.dq_i, inside.dq_mid).eq(taken)
         return m
 
 
@@ -96,8 +102,9 @@ async def beats_of(ctx, dut, count, rng, stalls):
 
 STORES = pytest.mark.parametrize("make, base, dq, beat_bytes", (
     (flash, BASE, 1, 4), (flash, BASE, 2, 4), (flash, BASE, 4, 4), (flash, BASE, 4, 8),
+    (flash, BASE, 8, 4),
     (memory, 0, 0, 4), (memory, 0, 0, 32)),
-    ids=("x1", "x2", "x4", "x4 wide", "memory", "memory wide"))
+    ids=("x1", "x2", "x4", "x4 wide", "x4 ddr", "memory", "memory wide"))
 
 
 @STORES
@@ -157,4 +164,4 @@ def test_programs(make, base, dq, beat_bytes):
 def test_lines():
     with pytest.raises(ValueError) as refusal:
         Flash(beat_bytes=4, dq=3)
-    assert str(refusal.value) == "dq must be 1, 2 or 4 data lines, not 3"
+    assert str(refusal.value) == "dq must be 1, 2, 4 or 8 bits a cycle, not 3"
