@@ -26,7 +26,7 @@ class Target:
 
 # Sixteen multipliers, and as little around them as an iCE40UP5K has room for.
 UP5K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 17,
-                    weight_words=256, channel_records=16, results=64, acc_width=26)
+                    weight_words=256, channel_records=16, results=64, acc_width=26, digit_width=10)
 # Sixteen in logic alone, and a scratchpad of block RAM.
 HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 12,
                     weight_words=256, channel_records=16, results=64, acc_width=26)

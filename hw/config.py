@@ -69,8 +69,8 @@ class EngineConfig:
         if not 16 <= self.multiplier_width <= 32:
             raise ValueError(f"multiplier_width must be from 16 to 32 bits, "
                              f"not {self.multiplier_width!r}")
-        if self.digit_width != 8:
-            raise ValueError(f"digit_width must be 8 bits, not {self.digit_width!r}")
+        if self.digit_width not in (8, 10):
+            raise ValueError(f"digit_width must be 8 or 10 bits, not {self.digit_width!r}")
 
     @property
     def shift_max(self):

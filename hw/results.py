@@ -49,7 +49,7 @@ class Collector(wiring.Component):
             "vector_done": In(1),
             "tile":        In(TileEnds),
             "array":       In(signed(config.acc_width)),
-            "vector":      In(signed(16)),
+            "vector":      In(signed(config.digit_width + 8)),
             "shift":       Out(1),
             "load":        In(stream.Signature(data.StructLayout({"byte": signed(8),
                                                                   "ends": Ends}))),
@@ -101,7 +101,7 @@ class Collector(wiring.Component):
 
         # Queue it, or a byte of the input stream:
         is_load = layer.mode == Mode.LOAD
-        small, result = Signal(signed(16)), Signal(result_layout(config))
+        small, result = Signal.like(self.vector), Signal(result_layout(config))
         m.d.comb += [
             small.eq(Mux(is_load, self.load.p.byte, self.vector)),
             result.value.eq(Mux(is_array, self.array, small)),

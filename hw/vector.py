@@ -9,8 +9,8 @@ class Vector(wiring.Component):
     """The largest of the words of a tile, byte by byte; or the first word beside the last.
 
     ``word`` counts with ``valid``; `first` and `last` mark a tile's ends. From the
-    cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum in the low
-    byte, sign-extended; with ``pair`` the first word's byte below the last word's.
+    cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum; with ``pair``
+    the first word's byte as the requantizer's lower digit, the last word's as the digit above.
     """
 
     def __init__(self, config):
@@ -22,7 +22,7 @@ class Vector(wiring.Component):
             "last":  In(1),
             "word":  In(data.ArrayLayout(signed(8), config.word_bytes)),
             "shift": In(1),
-            "o":     Out(signed(16)),
+            "o":     Out(signed(config.digit_width + 8)),
         })
 
     def elaborate(self, platform):
@@ -42,5 +42,7 @@ class Vector(wiring.Component):
             with m.Elif(self.shift):
                 if lane + 1 < lanes:
                     m.d.sync += [low[lane].eq(low[lane + 1]), high[lane].eq(high[lane + 1])]
-        m.d.comb += self.o.eq(Mux(self.pair, Cat(low[0], high[0]).as_signed(), low[0]))
+        digit = Signal(signed(self.config.digit_width))
+        m.d.comb += [digit.eq(low[0]),
+                     self.o.eq(Mux(self.pair, Cat(digit, high[0]).as_signed(), low[0]))]
         return m

@@ -33,7 +33,7 @@ REFUSALS = [
     (dict(acc_width=33), "acc_width must be from 24 to 32 bits, not 33"),
     (dict(multiplier_width=15), "multiplier_width must be from 16 to 32 bits, not 15"),
     (dict(multiplier_width=33), "multiplier_width must be from 16 to 32 bits, not 33"),
-    (dict(digit_width=4), "digit_width must be 8 bits, not 4"),
+    (dict(digit_width=4), "digit_width must be 8 or 10 bits, not 4"),
 ]
 
 

@@ -43,30 +43,36 @@ class Layer:
     table: list | None = None
 
 
-def requantized(layer, value, index):
+def requantized(layer, value, index, width):
     """The formula of the Requantizer's docstring."""
     f, record = layer.fields, layer.records[index]
     steps = f["steps"] + 1
     if f["mode"] == Mode.ADD:
-        product = (wrap(value, 8) - f["zero_point_1"]) * record.multiplier \
-            + ((value >> 8) - f["zero_point_2"]) * layer.records[index + 1].multiplier
+        product = (wrap(value, width) - f["zero_point_1"]) * record.multiplier \
+            + ((value >> width) - f["zero_point_2"]) * layer.records[index + 1].multiplier
     else:
-        limit = 1 << (8 * steps - 1)
+        limit = 1 << (width * steps - 1)
         total = min(max(value + record.bias, -limit), limit - 1)
-        product = total * record.multiplier >> 8 * (steps - 1)
+        product = total * record.multiplier >> width * (steps - 1)
     offset = record.offset_negative if product < 0 else record.offset
     byte = min(max((product + offset >> record.shift) + f["zero_point"], f["low"]), f["high"])
     return wrap(layer.table[byte & 0xff], 8) if layer.table else byte
+
+
+def pair(low, high, config):
+    """Two bytes as the vector unit puts them side by side: a digit each."""
+    return (low & (1 << config.digit_width) - 1) + (high << config.digit_width)
 
 
 def random_record(rng, config, steps):
     """A record, and how many bits of values make a byte of results with it; or anything."""
     shift = rng.randint(config.shift_min, config.shift_max)
     # The sum with its bias has 32 bits: neither of them may use all of them.
-    bits = min(8 * steps + rng.randint(-1, 1), config.acc_width - 1, 30)
+    bits = min(config.digit_width * steps + rng.randint(-1, 1), config.acc_width - 1, 30)
     width = rng.randint(1, config.multiplier_width)
     if rng.random() < 0.7:
-        width = min(max(shift + 8 * steps - bits, 1), config.multiplier_width)
+        width = min(max(shift + config.digit_width * steps - bits, 1),
+                    config.multiplier_width)
     multiplier = rng.choice(((1 << width) - 1, 1 << (width - 1), rng.randrange(1 << width)))
     top = min(1 << shift, (1 << 29) - 1)
     offsets = [rng.randint(-top, top) if rng.random() < 0.9
@@ -100,7 +106,7 @@ def random_layer(rng, config, *, mode, steps, shared, groups=2, pixels=3, with_t
                 value = rng.choice((-1 << bits, (1 << bits) - 1, -records[index][0].bias,
                                     *[rng.randrange(-1 << bits, 1 << bits) for _ in range(6)]))
                 if mode == Mode.ADD:
-                    value = rng.randrange(-1 << 15, 1 << 15)
+                    value = pair(*(rng.randrange(-128, 128) for _ in range(2)), config)
                 last = channel == count - 1
                 group_end = last and pixel == pixels - 1
                 layer.values.append((value, {
@@ -165,7 +171,8 @@ class Requantizing:
                 given += 1
             if ctx.get(dut.o.valid):
                 value, ends, index = layer.values[got]
-                assert ctx.get(dut.o.p.byte) == requantized(layer, value, index), \
+                assert ctx.get(dut.o.p.byte) == requantized(layer, value, index,
+                                                              self.config.digit_width), \
                     f"{value} with {layer.records[index]} and {layer.fields}"
                 assert {name: ctx.get(getattr(dut.o.p.ends, name)) for name in ENDS} == ends
                 if len(offered) == got:
@@ -187,15 +194,16 @@ class Requantizing:
 
 GEOMETRIES = pytest.mark.parametrize("rows, lanes", ((1, 1), (2, 3), (3, 3), (4, 4)))
 GAPS = pytest.mark.parametrize("gaps", (0, 0.35))
-WHOLE = pytest.mark.parametrize("whole", (False, True), ids=("digits", "whole"))
+SUMS = pytest.mark.parametrize("sums", ({}, {"digit_width": 10}, {"whole_sums": True}),
+                               ids=("digits", "wide digits", "whole"))
 
 
 @GEOMETRIES
 @GAPS
 @pytest.mark.parametrize("steps", (2, 3, 4))
-@WHOLE
-def test_channels(rows, lanes, gaps, steps, whole):
-    config = small_config(rows, 1, lanes, whole_sums=whole)
+@SUMS
+def test_channels(rows, lanes, gaps, steps, sums):
+    config = small_config(rows, 1, lanes, **sums)
     rng = random.Random(steps)
     layers = [random_layer(rng, config, mode=rng.choice((Mode.ARRAY, Mode.MAXIMUM)), steps=steps,
                            shared=0, groups=rng.randint(1, 3)) for _ in range(6)]
@@ -204,9 +212,9 @@ def test_channels(rows, lanes, gaps, steps, whole):
 
 @GEOMETRIES
 @GAPS
-@WHOLE
-def test_shared_record(rows, lanes, gaps, whole):
-    config = small_config(rows, 1, lanes, whole_sums=whole)
+@SUMS
+def test_shared_record(rows, lanes, gaps, sums):
+    config = small_config(rows, 1, lanes, **sums)
     rng = random.Random(rows)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=1)
               for _ in range(2) for steps in (1, 2, 3, 4)]
@@ -214,18 +222,18 @@ def test_shared_record(rows, lanes, gaps, whole):
 
 
 @GAPS
-@WHOLE
-def test_add(gaps, whole):
-    config = small_config(2, 1, 4, whole_sums=whole)
+@SUMS
+def test_add(gaps, sums):
+    config = small_config(2, 1, 4, **sums)
     rng = random.Random(0)
     layers = [random_layer(rng, config, mode=Mode.ADD, steps=2, shared=1, pixels=8)
               for _ in range(10)]
     Requantizing(config, layers, gaps=gaps).simulate()
 
 
-@WHOLE
-def test_add_of_extremes(whole):
-    config = small_config(1, 1, 4, whole_sums=whole)
+@SUMS
+def test_add_of_extremes(sums):
+    config = small_config(1, 1, 4, **sums)
     layers = []
     for zero_points in ((-128, 127), (127, -128)):
         layer = random_layer(random.Random(1), config, mode=Mode.ADD, steps=2, shared=1)
@@ -234,7 +242,7 @@ def test_add_of_extremes(whole):
         top = (1 << config.multiplier_width) - 1
         layer.records = [Record(0, top, config.shift_max, 0, 0),
                          Record(0, top, config.shift_max, 0, 0)]
-        layer.values = [((low & 0xff) + 256 * high, dict.fromkeys(ENDS, 0), 0)
+        layer.values = [(pair(low, high, config), dict.fromkeys(ENDS, 0), 0)
                         for low in (-128, -1, 0, 127) for high in (-128, -1, 0, 127)]
         layer.values[-1][1].update(dict.fromkeys(ENDS, 1))
         layers.append(layer)
@@ -242,9 +250,9 @@ def test_add_of_extremes(whole):
 
 
 @GAPS
-@WHOLE
-def test_table(gaps, whole):
-    config = small_config(2, 1, 2, whole_sums=whole)
+@SUMS
+def test_table(gaps, sums):
+    config = small_config(2, 1, 2, **sums)
     rng = random.Random(0)
     layers = [random_layer(rng, config, mode=Mode.MAXIMUM, steps=2, shared=1, pixels=10,
                            with_table=with_table) for with_table in (True, False, True, True)]
@@ -255,9 +263,9 @@ def test_table(gaps, whole):
     dict(acc_width=24), dict(multiplier_width=16), dict(multiplier_width=32),
     dict(multiplier_width=32, shift_min=4), dict(shift_min=17), dict(channel_records=32)),
     ids=str)
-@WHOLE
-def test_widths(changes, whole):
-    config = small_config(2, 1, 4, whole_sums=whole, **changes)
+@SUMS
+def test_widths(changes, sums):
+    config = small_config(2, 1, 4, **sums, **changes)
     rng = random.Random(9)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
                            groups=3, pixels=4)
@@ -266,9 +274,9 @@ def test_widths(changes, whole):
 
 
 @pytest.mark.parametrize("changes", (dict(multiplier_width=22), dict(shift_min=18)), ids=str)
-@WHOLE
-def test_largest_shift(changes, whole):
-    config = small_config(1, 1, 4, whole_sums=whole, **changes)
+@SUMS
+def test_largest_shift(changes, sums):
+    config = small_config(1, 1, 4, **sums, **changes)
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=1, shared=1)
     layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
     layer.records = [Record(0, 1, config.shift_max, 0, 0)] * 2
@@ -277,11 +285,11 @@ def test_largest_shift(changes, whole):
 
 
 @pytest.mark.parametrize("steps", (1, 2, 3, 4))
-@WHOLE
-def test_saturation(steps, whole):
+@SUMS
+def test_saturation(steps, sums):
     """Each limit of the digits and its neighbours, both sides."""
-    config = small_config(1, 1, 4, whole_sums=whole)
-    limit = 1 << (8 * steps - 1)
+    config = small_config(1, 1, 4, **sums)
+    limit = 1 << (min(config.digit_width * steps, 32) - 1)
     edges = [edge + step for edge in (-limit, limit - 1) for step in (-1, 0, 1)]
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=1)
     layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
@@ -298,9 +306,9 @@ def test_saturation(steps, whole):
 
 
 @pytest.mark.parametrize("steps", (1, 2, 3, 4))
-@WHOLE
-def test_latency(steps, whole):
-    config = small_config(2, 1, 4, whole_sums=whole)
+@SUMS
+def test_latency(steps, sums):
+    config = small_config(2, 1, 4, **sums)
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=steps == 1,
                          groups=1, pixels=8)
     requantizing = Requantizing(config, [layer], gaps=0)
@@ -309,7 +317,7 @@ def test_latency(steps, whole):
         while requantizing.sent < len(requantizing.beats):
             await requantizing.tick(ctx)
         took, offered = await requantizing.run(ctx, layer, 0)
-        turns = 1 if whole else steps
+        turns = 1 if config.whole_sums else steps
         assert took == list(range(took[0], took[0] + turns * len(took), turns))
         assert config.turns(Mode.ARRAY, steps) == turns
         latency = config.requantize_latency(Mode.ARRAY, steps)
