@@ -1,6 +1,6 @@
 """A board's top: the system, its clock, and the buffers of its pins."""
 
-from amaranth import Cat, ClockDomain, Elaboratable, Module
+from amaranth import ClockDomain, Elaboratable, Module
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 

@@ -167,7 +167,7 @@ class EngineTime:
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
-            self.records.released += [run.records_free()] * 2
+            self.records.released += [run.records_free()] * config.shared_records
         self.idle = max(run.last_byte + 1, run.collected)
         return run.last_byte
 
@@ -234,10 +234,11 @@ class LayerTime:
         self.turns     = config.turns(layer.mode, steps)
         self.latency   = config.requantize_latency(layer.mode, steps)
         self.columns   = config.columns if is_array else 1
-        self.lanes     = config.rows if is_array else config.word_bytes   # results of a pixel
+        self.shifts    = (config.rows if is_array else config.word_bytes) // config.requantizers
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
             * (layer.fields["ky"] + 1)
-        self.spacing   = config.tile_spacing if is_array else config.word_bytes
+        self.spacing   = config.tile_spacing if is_array \
+            else config.vector_spacing
         self.room      = config.results // config.tile_results
         self.time      = start            # the next cycle in which a read may be issued
         self.last_slot = -self.spacing    # start of the last slot of the tile before
@@ -292,7 +293,7 @@ class LayerTime:
                     for column in range(columns):
                         issued = engine.after(start - 1, column + 1)
                         ring.released.append(
-                            engine.after(issued, engine.config.rows) + 2)
+                            engine.after(issued, engine.config.row_steps) + 2)
                 if not repeats:
                     word += columns
             if last:
@@ -319,20 +320,20 @@ class LayerTime:
 
     def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
         """A tile's results through the collector and the requantizer (hw/results.py)."""
-        to_stream = self.fields.get("to_stream")
-        banks, latency = self.engine.config.banks, self.latency
+        config, latency = self.engine.config, self.latency
+        steals = not (config.write_port or self.fields.get("to_stream"))
         writes = self.engine.writes
         for pixel in range(pixels):
-            shifted = done + 1 + pixel * self.lanes
-            for channel in range(channels):
-                self.value(shifted + channel)
-                if not to_stream and (channel == channels - 1
-                                      or (address + channel) % banks == banks - 1):
+            shifted = done + 1 + pixel * self.shifts
+            for shift, channel in enumerate(range(0, channels, config.requantizers)):
+                self.value(shifted + shift)
+                if steals and (channel == channels - 1
+                               or (address + channel) % config.banks == config.banks - 1):
                     writes.append(self.last_take + latency)
             address += self.fields["out_pixel"]
         self.leaves.append(self.last_take)
         self.last_byte = self.last_take + latency
-        self.collected = done + 1 + self.columns * self.lanes
+        self.collected = done + 1 + self.columns * self.shifts
 
     def records_free(self) -> int:
         """From when on the records of the last value's group are free: four stages before the

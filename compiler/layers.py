@@ -25,8 +25,9 @@ class Record:
 class Layer:
     """One pass of the engine.
 
-    ``records`` holds ``rows`` records for each group, or two for the whole layer; ``weights`` is
-    int8 ``[groups, words, rows, lanes]``, ``table`` int8 ``[256]`` by the input's byte.
+    ``records`` holds ``rows`` records for each group, or `shared_records` for the whole layer;
+    ``weights`` is int8 ``[groups, words, rows, lanes]``, ``table`` int8 ``[256]`` by the input's
+    byte.
     """
 
     name: str                             # "3 CONV_2D", as users know it
@@ -131,9 +132,16 @@ def flat_fields(config: EngineConfig, mode: Mode, source: int, output: int,
                          Window(run=1), group_channels=step, group_stride=step)
 
 
+def shared_records(config: EngineConfig, first: Record,
+                   second: Record) -> tuple[tuple[Record, ...], ...]:
+    """The records of a layer with `shared_record`: each once for every requantizer."""
+    return ((first,) * config.requantizers + (second,) * config.requantizers,)
+
+
 def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
     """What lets bytes pass as they are."""
-    return ((Record(multiplier=1 << config.shift_min, shift=config.shift_min),) * 2,)
+    record = Record(multiplier=1 << config.shift_min, shift=config.shift_min)
+    return shared_records(config, record, record)
 
 
 def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:

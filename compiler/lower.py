@@ -144,16 +144,27 @@ def check_pairs(layer: Layer) -> None:
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
     """The input stream into a tensor, a byte to a pixel."""
     size = math.prod(graph.tensors[tensor].shape)
-    width = max(w for w in range(1, 1025) if size % w == 0)
+    width = widest(size)
     fields = window_fields(config, Mode.LOAD, Image(0, size // width, width, 1),
                            Image(address, size // width, width, 1), Window(),
                            group_channels=1, group_stride=0)
     return Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
 
 
+def widest(size: int) -> int:
+    """The longest row of pixels of a byte that ``size`` bytes can be cut into."""
+    return max(width for width in range(1, 1025) if size % width == 0)
+
+
 def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
-    """A tensor to the output stream."""
+    """A tensor to the output stream, which takes a byte a cycle."""
     size = math.prod(graph.tensors[tensor].shape)
-    fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
+    if config.requantizers == 1:
+        fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
+    else:
+        width = widest(size)
+        fields = window_fields(config, Mode.MAXIMUM, Image(address, size // width, width, 1),
+                               Image(0, size // width, width, 1), Window(), group_channels=1,
+                               group_stride=0)
     return Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
                  identity_records(config))

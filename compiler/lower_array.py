@@ -8,7 +8,7 @@ import numpy as np
 
 from compiler.errors import ModelError
 from compiler.ir import Graph, Operator, Tensor
-from compiler.layers import Image, Layer, Record, Window, window_fields
+from compiler.layers import Image, Layer, Record, Window, shared_records, window_fields
 from compiler.numerics import Staircase
 from compiler.requantize import average_rule, mean_axes, padding_before, requantize_rules
 from compiler.staircase import StaircaseError, fit
@@ -274,7 +274,8 @@ def average(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                           "y_start": 0, "y_row_step": 0, "y_ky_step": 0, "out_row": y.row_bytes,
                           "shared_record": 1, "repeat_weights": 1}
                 yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], layer | fields,
-                            ((records[0],) * 2,), packed, macs=rows * width * y.channels * count)
+                            shared_records(config, records[0], records[0]), packed,
+                            macs=rows * width * y.channels * count)
 
 
 def segments(size_in: int, size_out: int, window: int, stride: int,

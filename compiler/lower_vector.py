@@ -15,6 +15,7 @@ from compiler.layers import (
     Window,
     flat_fields,
     identity_records,
+    shared_records,
     window_fields,
 )
 from compiler.lower_array import RequantizerWidths, hardware_record, images
@@ -129,7 +130,7 @@ def add(graph: Graph, op: Operator, place: dict[int, int], profile: str,
         "shared_record": 1, "steps": 1, "low": low, "high": high,
         "zero_point": output.zero_point, "zero_point_1": first.zero_point,
         "zero_point_2": second.zero_point,
-    }, (records,))
+    }, shared_records(config, *records))
 
 
 def describe(tensor) -> str:

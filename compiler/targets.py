@@ -11,7 +11,8 @@ class Target:
 
     The tape comes from a flash chip that gives ``flash_dq`` bits a cycle (hw/flash.py), in which
     two slots of ``slot_bytes`` begin at ``store_base``; where that is 0, from a memory of
-    ``slot_bytes`` on the chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells the host ``number``.
+    ``slot_bytes`` on the chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells
+    the host ``number``.
     """
 
     name: str
@@ -29,12 +30,15 @@ UP5K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 
                     weight_words=256, channel_records=16, results=64, acc_width=26, digit_width=10)
 # Sixteen in logic alone, and a scratchpad of block RAM.
 HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 12,
-                    weight_words=256, channel_records=16, results=64, acc_width=26)
-# 128 in logic, fed by a tape in block RAM that gives half of their weights in a cycle.
-ECP5 = EngineConfig(rows=8, columns=1, lanes=16, tape_rows=4, scratchpad_bytes=1 << 16,
-                    weight_words=256, channel_records=32, results=64, acc_width=28, whole_sums=True)
-# Half as many, in a shape that takes few block RAMs.
-ECP5_25 = replace(ECP5, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 15)
+                    weight_words=256, channel_records=16, results=64, acc_width=26, write_port=True)
+# 256 in logic, fed by a tape in block RAM that gives a quarter of their weights in a cycle, with
+# four results a cycle.
+ECP5 = EngineConfig(rows=16, columns=1, lanes=16, tape_rows=4, scratchpad_bytes=1 << 16,
+                    weight_words=256, channel_records=32, results=64, acc_width=28,
+                    whole_sums=True, requantizers=4, write_port=True)
+# A quarter of that, in a shape that takes few block RAMs.
+ECP5_25 = replace(ECP5, rows=8, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 15,
+                  requantizers=2)
 
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 

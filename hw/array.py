@@ -98,12 +98,13 @@ class ProcessingElement(wiring.Component):
 class SystolicArray(wiring.Component):
     """``rows`` x ``columns`` elements: a row computes one output channel, a column one pixel.
 
-    Column ``c`` expects its activations ``c`` cycles after column 0, row ``r`` its weights ``r``
-    cycles after row 0, and row 0 a cycle before column 0. The element in the last row and column
-    completes a tile last; from then on ``rows * columns - 1`` cycles with ``shift`` bring the
-    results to ``o`` one by one: the rows of column 0 first. No element may complete its next sum
-    before that. With `whole_sums` the sums are held until ``load``, which is to come when the last
-    is complete; from the next cycle on they shift, and only the next ``load`` must wait for that.
+    Column ``c`` expects its activations ``c`` cycles after column 0. Rows take them in steps of
+    `requantizers` rows; so row ``r`` expects its weights ``r // requantizers`` cycles after row 0,
+    and row 0 a cycle before column 0. The element in the last row and column completes a tile last;
+    from then on cycles with ``shift`` bring the results to ``o``, `requantizers` neighbouring rows
+    at a time: those of column 0 first. No element may complete its next sum before that. With
+    `whole_sums` the sums are held until ``load``, which is to come when the last is complete; from
+    the next cycle on they shift, and only the next ``load`` must wait for that.
     """
 
     def __init__(self, config):
@@ -116,12 +117,13 @@ class SystolicArray(wiring.Component):
             "beat":  In(Beat).array(config.rows),
             "load":  In(1),
             "shift": In(1),
-            "o":     Out(signed(config.acc_width)),
+            "o":     Out(signed(config.acc_width)).array(config.requantizers),
         })
 
     def elaborate(self, platform):
         m = Module()
         rows, columns = self.config.rows, self.config.columns
+        at_a_time = self.config.requantizers
         pe = {}
         for r in range(rows):
             for c in range(columns):
@@ -133,16 +135,18 @@ class SystolicArray(wiring.Component):
         for (r, c), element in pe.items():
             m.d.comb += [
                 element.en.eq(self.en),
-                element.a_i.eq(pe[r - 1, c].a_o if r else self.a[c]),
+                element.a_i.eq(pe[r // at_a_time * at_a_time - 1, c].a_o if r >= at_a_time
+                               else self.a[c]),
                 element.w_i.eq(pe[r, c - 1].w_o if c else self.w[r]),
                 element.beat_i.eq(pe[r, c - 1].beat_o if c else self.beat[r]),
                 element.load.eq(self.load),
                 element.shift.eq(self.shift),
             ]
 
-        # The drains form one chain that ends at row 0 of column 0:
-        chain = [pe[r, c] for c in range(columns) for r in range(rows)]
-        for element, neighbour in zip(chain, chain[1:], strict=False):
-            m.d.comb += element.neighbour.eq(neighbour.drain)
-        m.d.comb += self.o.eq(chain[0].drain)
+        # The drains form chains that end in the first rows of column 0:
+        for first in range(at_a_time):
+            chain = [pe[r, c] for c in range(columns) for r in range(first, rows, at_a_time)]
+            for element, neighbour in zip(chain, chain[1:], strict=False):
+                m.d.comb += element.neighbour.eq(neighbour.drain)
+            m.d.comb += self.o[first].eq(chain[0].drain)
         return m

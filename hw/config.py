@@ -45,6 +45,8 @@ class EngineConfig:
     acc_width: int = 32                # bits of an accumulator
     digit_width: int = 8               # bits of a digit, by which the requantizer multiplies sums
     whole_sums: bool = False           # whether it takes a whole sum in a cycle, and gets one
+    requantizers: int = 1              # results that leave the array, and are stored, in a cycle
+    write_port: bool = False           # whether the scratchpad is written through a port of its own
     multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
     shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
     addition: bool = True              # whether it can ADD two tensors
@@ -57,9 +59,16 @@ class EngineConfig:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         if self.rows % self.tape_rows:
             raise ValueError(f"tape_rows must divide rows={self.rows}, not {self.tape_rows!r}")
+        if self.requantizers < 1 or self.rows % self.requantizers \
+                or self.word_bytes % self.requantizers or self.banks % self.requantizers:
+            raise ValueError(f"requantizers must divide rows={self.rows} and the scratchpad's word "
+                             f"of {self.word_bytes} bytes, not {self.requantizers!r}")
+        if self.requantizers > 1 and not (self.whole_sums and self.write_port):
+            raise ValueError("requantizers must be 1 without whole_sums and write_port, "
+                             f"not {self.requantizers!r}")
         for name, least in (("scratchpad_bytes", 4 * self.banks), ("results", self.tile_results),
                             ("weight_words", 2 * self.columns),
-                            ("channel_records", max(2 * self.rows, 4))):
+                            ("channel_records", max(2 * self.rows, 4, 4 * self.requantizers))):
             value = getattr(self, name)
             if value < least or value & (value - 1):
                 raise ValueError(f"{name} must be a power of two of at least {least}, "
@@ -114,8 +123,13 @@ class EngineConfig:
 
     @property
     def tile_results(self):
-        """The most results that one tile can give."""
-        return max(self.rows * self.columns, self.word_bytes)
+        """The most results that one tile can give, `requantizers` of them counted as one."""
+        return max(self.rows * self.columns, self.word_bytes) // self.requantizers
+
+    @property
+    def shared_records(self):
+        """Records of a layer with `shared_record`: two for each requantizer."""
+        return 2 * self.requantizers
 
     @property
     def header_beats(self):
@@ -133,16 +147,32 @@ class EngineConfig:
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
 
     @property
+    def row_steps(self):
+        """Steps that activations take through the rows: `requantizers` rows have them at a time,
+        as their results leave together."""
+        return self.rows // self.requantizers
+
+    @property
+    def skew(self):
+        """Cycles by which the last element is behind the first."""
+        return self.row_steps + self.columns - 2
+
+    @property
     def array_latency(self):
         """Cycles from the last word of a tile at the array's corner to its last complete sum."""
-        return self.rows + self.columns - 2 + PE_CYCLES
+        return self.skew + PE_CYCLES
 
     @property
     def tile_spacing(self):
         """Least cycles from one array tile to the next, so that results can shift out. With
         `whole_sums` they are held until the last one is there, and the next tile goes on."""
-        results, skew = self.rows * self.columns, self.rows + self.columns - 2
-        return max(results, skew + 1) if self.whole_sums else results + skew
+        results = self.row_steps * self.columns
+        return max(results, self.skew + 1) if self.whole_sums else results + self.skew
+
+    @property
+    def vector_spacing(self):
+        """Least cycles from one tile of the vector unit to the next."""
+        return self.word_bytes // self.requantizers
 
     @property
     def drain_cycles(self):
@@ -194,12 +224,13 @@ def layer_layout(config):
     offset = signed(config.addr_width + 1)
     stride = unsigned(config.addr_width)
     lanes = range(config.word_bytes + 1)
-    rows = unsigned(max(1, ceil_log2(config.tile_results)))
+    rows = unsigned(max(1, ceil_log2(max(config.rows, config.word_bytes))))
     return data.StructLayout({
         "mode":           2,
         "to_stream":      1,            # values leave through the output stream
         "table":          1,            # values pass through the table unit
-        "shared_record":  1,            # one record for all channels (two for ADD)
+        "shared_record":  1,            # one record for all channels (two for ADD), the same
+                                        # for each requantizer
         "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
         "steps":          2,            # digits of the requantizer, less one
         "low":            signed(8),    # clamp

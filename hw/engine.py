@@ -16,11 +16,10 @@ from .vector import Vector
 from .weights import WeightRings
 
 
-class Made(data.Struct):
-    """A byte that a layer makes."""
-
-    valid: 1
-    byte:  8
+def made_layout(config):
+    """The bytes that a layer makes in a cycle, if ``valid``: those up to the one numbered `top`."""
+    return data.StructLayout({"valid": 1, "top": range(config.requantizers),
+                              "bytes": data.ArrayLayout(8, config.requantizers)})
 
 
 class Engine(wiring.Component):
@@ -28,7 +27,8 @@ class Engine(wiring.Component):
 
     ``tape`` is the program: a whole inference, and then the same again. ``i`` takes the bytes of
     the model's inputs, ``o`` gives those of its outputs, int8 both. ``made`` shows every byte that
-    any layer makes, and ``layer_done`` comes with the last one of each.
+    any layer makes, and ``layer_done`` comes with the last one of each. A layer to the output makes
+    a byte a cycle.
     """
 
     def __init__(self, config):
@@ -39,7 +39,7 @@ class Engine(wiring.Component):
             "tape":       In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
             "i":          In(stream.Signature(signed(8))),
             "o":          Out(stream.Signature(signed(8))),
-            "made":       Out(Made),
+            "made":       Out(made_layout(config)),
             "layer_done": Out(1),
         })
 
@@ -67,11 +67,12 @@ class Engine(wiring.Component):
             m.d.comb += component.layer.eq(layer)
         m.d.comb += [fetcher.start.eq(tape.start), store.start.eq(tape.start)]
 
-        # A write takes the scratchpad from the fetcher for that cycle:
+        # A write takes the scratchpad from the fetcher for that cycle, if there is but one port:
+        steals = store.write & (not config.write_port)
         m.d.comb += [
-            pad.write.eq(store.write), pad.addr.eq(Mux(store.write, store.addr, fetcher.addr)),
-            pad.w_mask.eq(store.w_mask), pad.w_data.eq(store.w_data),
-            fetcher.go.eq(~store.write), fetcher.written.eq(weights.written),
+            pad.addr.eq(Mux(steals, store.addr, fetcher.addr)), pad.w_addr.eq(store.addr),
+            pad.write.eq(store.write), pad.w_mask.eq(store.w_mask), pad.w_data.eq(store.w_data),
+            fetcher.go.eq(~steals), fetcher.written.eq(weights.written),
         ]
 
         # The word read, with what lies outside of the image padded:
@@ -126,9 +127,11 @@ class Engine(wiring.Component):
             collector.array_done.eq(drained.done),
             collector.vector_done.eq(at_vector.valid & at_vector.last),
             collector.tile.eq(Mux(is_array, drained.tile, at_vector.tile)),
-            collector.array.eq(array.o), collector.vector.eq(vector.o),
             array.shift.eq(collector.shift), vector.shift.eq(collector.shift),
         ]
+        for index in range(config.requantizers):
+            m.d.comb += [collector.array[index].eq(array.o[index]),
+                         collector.vector[index].eq(vector.o[index])]
         connect(m, collector.o, requant.i)
 
         # Tiles whose results are on their way; each has its place in the queue reserved:
@@ -142,7 +145,8 @@ class Engine(wiring.Component):
         connect(m, flipped(self.i), fetcher.i)
         connect(m, fetcher.load, collector.load)
         m.d.comb += [
-            self.o.payload.eq(requant.o.p.byte), self.o.valid.eq(requant.o.valid & layer.to_stream),
+            self.o.payload.eq(requant.o.p.values[0]),
+            self.o.valid.eq(requant.o.valid & layer.to_stream),
             store.i.payload.eq(requant.o.payload),
             store.i.valid.eq(requant.o.valid & ~layer.to_stream),
             requant.o.ready.eq(self.o.ready | ~layer.to_stream),
@@ -152,7 +156,7 @@ class Engine(wiring.Component):
         running = Signal()
         m.d.comb += [
             self.made.valid.eq(requant.o.valid & requant.o.ready),
-            self.made.byte.eq(requant.o.p.byte),
+            self.made.bytes.eq(requant.o.p.values), self.made.top.eq(requant.o.p.top),
             self.layer_done.eq(self.made.valid & requant.o.p.ends.layer),
             tape.idle.eq(~running & ~collector.shift),
         ]

@@ -119,7 +119,7 @@ class Fetcher(wiring.Component):
                 m.d.sync += reading.eq(tile_start)
 
         # When a slot may start:
-        in_slot, spacing = Signal(), Signal(range(max(config.tile_spacing, config.word_bytes)))
+        in_slot, spacing = Signal(), Signal(range(max(config.tile_spacing, config.vector_spacing)))
         last_slot = last["chunk"] & last["kx"] & last["ky"]
         arrived   = Signal.like(self.written)
         m.d.comb += arrived.eq(self.written - reading)
@@ -133,7 +133,7 @@ class Fetcher(wiring.Component):
         with m.If(issue):
             m.d.sync += in_slot.eq(~last["column"])
         with m.If(self.room_taken):
-            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing, config.word_bytes) - 1)
+            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing, config.vector_spacing) - 1)
         with m.Elif(self.go & (spacing != 0)):
             m.d.sync += spacing.eq(spacing - 1)
 

@@ -3,7 +3,7 @@
 from amaranth import *
 from amaranth.lib import data, fifo, stream, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
+from amaranth.utils import ceil_log2, exact_log2
 
 from .config import Mode
 
@@ -18,9 +18,19 @@ class Ends(data.Struct):
     layer: 1
 
 
+def several(shape, config):
+    """What leaves in a cycle: neighbouring channels of a pixel up to the one numbered `top`, and
+    what the last of them ends."""
+    return data.StructLayout({
+        "values": data.ArrayLayout(shape, config.requantizers),
+        "top":    range(config.requantizers),
+        "ends":   Ends,
+    })
+
+
 def result_layout(config):
-    """A value for the requantizer and what it ends."""
-    return data.StructLayout({"value": signed(config.acc_width), "ends": Ends})
+    """Values for the requantizer."""
+    return several(signed(config.acc_width), config)
 
 
 class TileEnds(data.Struct):
@@ -36,9 +46,9 @@ class Collector(wiring.Component):
     """Shifts finished tiles out, drops what lies outside of the image, and queues the rest.
 
     ``array_done`` and ``vector_done`` come with the last result of a tile, ``tile`` with either;
-    from the next cycle on, ``shift`` brings a result a cycle, which the makers of results must
-    leave alone until then. Whoever starts a tile sees to it that the queue will have room. In
-    mode LOAD the input stream goes straight into the queue, a byte for each ``load``.
+    from the next cycle on, ``shift`` brings `requantizers` results a cycle, which the makers of
+    results must leave alone until then. Whoever starts a tile sees to it that the queue will have
+    room. In mode LOAD the input stream goes straight into the queue, a byte for each ``load``.
     """
 
     def __init__(self, config, layer):
@@ -48,8 +58,8 @@ class Collector(wiring.Component):
             "array_done":  In(1),
             "vector_done": In(1),
             "tile":        In(TileEnds),
-            "array":       In(signed(config.acc_width)),
-            "vector":      In(signed(config.digit_width + 8)),
+            "array":       In(signed(config.acc_width)).array(config.requantizers),
+            "vector":      In(signed(config.digit_width + 8)).array(config.requantizers),
             "shift":       Out(1),
             "load":        In(stream.Signature(data.StructLayout({"byte": signed(8),
                                                                   "ends": Ends}))),
@@ -67,9 +77,11 @@ class Collector(wiring.Component):
         # Walk the tile: rows of the array are channels, its columns pixels.
         busy   = Signal()
         tile   = Signal(TileEnds)
-        row    = Signal(range(max(config.rows, config.word_bytes)))
+        at_a_time = config.requantizers
+        row    = Signal(range(max(config.rows, config.word_bytes) // at_a_time))
         column = Signal(range(config.columns))
-        last_row    = Mux(is_array, config.rows - 1, config.word_bytes - 1)
+        last_row    = Mux(is_array, config.rows // at_a_time - 1,
+                          config.word_bytes // at_a_time - 1)
         last_column = Mux(is_array, config.columns - 1, 0)
         with m.If(busy):
             m.d.sync += row.eq(row + 1)
@@ -89,7 +101,9 @@ class Collector(wiring.Component):
             columns.eq(Mux(tile.row & is_array, layer.last_columns, last_column)),
         ]
         ends = Signal(Ends)
-        pixel_end = row == channels
+        whole, rest = exact_log2(at_a_time), Signal(range(at_a_time))
+        pixel_end = row == channels[whole:]
+        m.d.comb += rest.eq(channels[:whole])
         tile_end  = pixel_end & (column == columns)
         m.d.comb += [
             ends.pixel.eq(pixel_end),
@@ -101,15 +115,18 @@ class Collector(wiring.Component):
 
         # Queue it, or a byte of the input stream:
         is_load = layer.mode == Mode.LOAD
-        small, result = Signal.like(self.vector), Signal(result_layout(config))
+        result = Signal(result_layout(config))
+        for lane in range(at_a_time):
+            small = Signal.like(self.vector[lane], name=f"small{lane}")
+            m.d.comb += [small.eq(Mux(is_load, self.load.p.byte, self.vector[lane])),
+                         result.values[lane].eq(Mux(is_array, self.array[lane], small))]
         m.d.comb += [
-            small.eq(Mux(is_load, self.load.p.byte, self.vector)),
-            result.value.eq(Mux(is_array, self.array, small)),
             result.ends.eq(Mux(is_load, self.load.p.ends, ends)),
+            result.top.eq(Mux(is_load, 0, Mux(pixel_end, rest, at_a_time - 1))),
             self.load.ready.eq(queue.w_rdy),
             queue.w_data.eq(result),
             queue.w_en.eq(Mux(is_load, self.load.valid,
-                              busy & (row <= channels) & (column <= columns))),
+                              busy & (row <= channels[whole:]) & (column <= columns))),
             self.o.payload.eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),

@@ -35,6 +35,30 @@ class ByteBank(wiring.Component):
         return m
 
 
+class TwoPortBank(wiring.Component):
+    """... with a port for reads and another one for writes. Nobody reads what is being written."""
+
+    def __init__(self, *, depth):
+        self.depth = depth
+        super().__init__({
+            "r_addr": In(range(depth)),
+            "r_data": Out(8),
+            "w_addr": In(range(depth)),
+            "w_en":   In(1),
+            "w_data": In(8),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.ram = ram = Memory(shape=8, depth=self.depth, init=[])
+        w, r = ram.write_port(), ram.read_port()
+        m.d.comb += [
+            w.addr.eq(self.w_addr), w.data.eq(self.w_data), w.en.eq(self.w_en),
+            r.addr.eq(self.r_addr), self.r_data.eq(r.data),
+        ]
+        return m
+
+
 class Scratchpad(wiring.Component):
     """``banks`` byte banks: byte address ``a`` is row ``a // banks`` of bank ``a % banks``.
 
@@ -42,44 +66,30 @@ class Scratchpad(wiring.Component):
     later, and stay until the next cycle's access. A write takes those bytes of a row that
     ``w_mask`` picks. ``addr`` is registered here, so the access is a cycle after it, and the mask
     and the data of a write are wanted a cycle after its address and ``write``.
+
+    With `write_port`, a write leaves reads alone, has an address of its own, ``w_addr``, and takes
+    what ``w_mask`` picks of the next ``banks`` bytes from there on; all of that a cycle earlier.
     """
 
     def __init__(self, config):
         self.config = config
-        banks = config.banks
+        wide = config.requantizers if config.write_port else config.banks
         super().__init__({
             "addr":   In(config.addr_width),
+            "w_addr": In(config.addr_width),
             "write":  In(1),
-            "w_mask": In(banks),
-            "w_data": In(data.ArrayLayout(8, banks)),
-            "r_data": Out(data.ArrayLayout(8, banks)),
+            "w_mask": In(wide),
+            "w_data": In(data.ArrayLayout(8, wide)),
+            "r_data": Out(data.ArrayLayout(8, config.banks)),
         })
 
     def elaborate(self, platform):
         m = Module()
         banks = self.config.banks
-        select = exact_log2(banks)
-        row, offset = self.addr[select:], self.addr[:select]
-
-        # The banks below the first byte hold the end of the word, one row on:
-        next_row = Signal.like(row)
-        m.d.comb += next_row.eq(row + 1)
-        write_r = Signal()
-        m.d.sync += write_r.eq(self.write)
-        raw = []
-        for bank in range(banks):
-            m.submodules[f"bank{bank}"] = byte_bank = ByteBank(
-                depth=self.config.scratchpad_bytes // banks)
-            bank_row = Signal.like(row, name=f"bank_row{bank}")
-            m.d.sync += bank_row.eq(Mux(~self.write & (offset > bank), next_row, row))
-            m.d.comb += [
-                byte_bank.addr.eq(bank_row),
-                byte_bank.w_en.eq(write_r & self.w_mask[bank]),
-                byte_bank.w_data.eq(self.w_data[bank]),
-            ]
-            raw.append(byte_bank.r_data)
+        raw = self.two_ports(m) if self.config.write_port else self.one_port(m)
 
         # Rotate the first byte to the front:
+        offset = self.addr[:exact_log2(banks)]
         offset_r, offset_rr = Signal.like(offset), Signal.like(offset)
         m.d.sync += [offset_r.eq(offset), offset_rr.eq(offset_r)]
         for lane in range(banks):
@@ -87,3 +97,63 @@ class Scratchpad(wiring.Component):
             m.d.comb += [rotated.eq(Cat(raw[lane:] + raw[:lane])),
                          self.r_data[lane].eq(rotated[offset_rr])]
         return m
+
+    def rows_from(self, m, addr, name):
+        """The row of each bank that holds its byte of those from ``addr`` on, a cycle later: the
+        banks below the first byte hold the end, one row on."""
+        select = exact_log2(self.config.banks)
+        row, offset = addr[select:], addr[:select]
+        next_row = Signal.like(row)
+        m.d.comb += next_row.eq(row + 1)
+        for bank in range(self.config.banks):
+            bank_row = Signal.like(row, name=f"{name}{bank}")
+            m.d.sync += bank_row.eq(Mux(offset > bank, next_row, row))
+            yield bank_row
+
+    def one_port(self, m):
+        """Banks with one port, and what they read. A write begins with a row, so its address is
+        that of the row's first bank."""
+        config = self.config
+        raw = []
+        write_r, addr = Signal(), Signal.like(self.addr)
+        m.d.sync += write_r.eq(self.write)
+        m.d.comb += [addr.eq(self.addr), addr[:exact_log2(config.banks)].eq(
+            Mux(self.write, 0, self.addr[:exact_log2(config.banks)]))]
+        for bank, bank_row in enumerate(self.rows_from(m, addr, "bank_row")):
+            m.submodules[f"bank{bank}"] = byte_bank = ByteBank(
+                depth=config.scratchpad_bytes // config.banks)
+            m.d.comb += [
+                byte_bank.addr.eq(bank_row),
+                byte_bank.w_en.eq(write_r & self.w_mask[bank]),
+                byte_bank.w_data.eq(self.w_data[bank]),
+            ]
+            raw.append(byte_bank.r_data)
+        return raw
+
+    def two_ports(self, m):
+        """Banks with two ports, and what they read."""
+        config = self.config
+        wide, select = config.requantizers, exact_log2(config.banks)
+        offset = self.w_addr[:select]
+
+        # A bank takes the byte that is as far from the first one as the bank is from its bank:
+        turned = Signal(data.ArrayLayout(8, wide))
+        for place in range(wide):
+            source = Signal(range(wide), name=f"source{place}")
+            m.d.comb += source.eq(place - offset)
+            m.d.sync += turned[place].eq(self.w_data[source])
+        reads  = self.rows_from(m, self.addr, "read_row")
+        writes = self.rows_from(m, self.w_addr, "write_row")
+        raw = []
+        for bank, (read_row, write_row) in enumerate(zip(reads, writes, strict=True)):
+            m.submodules[f"bank{bank}"] = byte_bank = TwoPortBank(
+                depth=config.scratchpad_bytes // config.banks)
+            distance, w_en = Signal(select, name=f"distance{bank}"), Signal(name=f"w_en{bank}")
+            m.d.comb += distance.eq(bank - offset)
+            m.d.sync += w_en.eq(self.write & (self.w_mask >> distance)[0])
+            m.d.comb += [
+                byte_bank.r_addr.eq(read_row), byte_bank.w_addr.eq(write_row),
+                byte_bank.w_en.eq(w_en), byte_bank.w_data.eq(turned[bank % wide]),
+            ]
+            raw.append(byte_bank.r_data)
+        return raw

@@ -1,4 +1,4 @@
-"""The store: bytes on their way back into the scratchpad, gathered into words."""
+"""The store: bytes on their way back into the scratchpad."""
 
 from amaranth import *
 from amaranth.lib import data, stream, wiring
@@ -6,15 +6,16 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
 from .loops import address_chain
-from .requantize import byte_layout
+from .results import several
 
 
 class Store(wiring.Component):
-    """Takes a byte a cycle to where the layer wants it.
+    """Takes bytes to where the layer wants them, `requantizers` at a time.
 
     A pixel's bytes lie side by side from the pixel's address on, pixels, rows and groups a stride
-    apart each. ``write`` asks for the scratchpad in this very cycle, with ``addr``; mask and data
-    follow a cycle later. That happens when a row of the banks is full, or a pixel ends.
+    apart each. With `write_port`, they are written as they come. Otherwise they are gathered:
+    ``write`` asks for the scratchpad in this very cycle, with ``addr``; mask and data follow a
+    cycle later. That happens when a row of the banks is full, or a pixel ends.
     """
 
     def __init__(self, config, layer):
@@ -22,11 +23,12 @@ class Store(wiring.Component):
         super().__init__({
             "layer":  In(layer),
             "start":  In(1),
-            "i":      In(stream.Signature(byte_layout(), always_ready=True)),
+            "i":      In(stream.Signature(several(8, config), always_ready=True)),
             "addr":   Out(config.addr_width),
             "write":  Out(1),
-            "w_mask": Out(config.banks),
-            "w_data": Out(data.ArrayLayout(8, config.banks)),
+            "w_mask": Out(config.requantizers if config.write_port else config.banks),
+            "w_data": Out(data.ArrayLayout(
+                8, config.requantizers if config.write_port else config.banks)),
         })
 
     def elaborate(self, platform):
@@ -36,7 +38,13 @@ class Store(wiring.Component):
             m, "addr", start=self.start, base=layer.out_base, levels=[
                 (taken & ends.group, ends.group, layer.channels + 1),
                 (taken & ends.row, ends.row, layer.out_row),
-                (taken & ends.pixel, ends.pixel, layer.out_pixel), (taken, C(1), C(1))]))
+                (taken & ends.pixel, ends.pixel, layer.out_pixel),
+                (taken, C(1), C(self.config.requantizers))]))
+        if self.config.write_port:
+            m.d.comb += [self.write.eq(taken), self.w_data.eq(self.i.p.values),
+                         self.w_mask.eq(Cat(self.i.p.top >= lane
+                                            for lane in range(self.config.requantizers)))]
+            return m
 
         # A byte goes to its bank's place, with its bit in the mask:
         bank = self.addr[:exact_log2(self.config.banks)]
@@ -47,5 +55,5 @@ class Store(wiring.Component):
         m.d.sync += self.w_mask.eq(mask)
         for index in range(self.config.banks):
             with m.If(taken & (bank == index)):
-                m.d.sync += [self.w_mask[index].eq(1), self.w_data[index].eq(self.i.p.byte)]
+                m.d.sync += [self.w_mask[index].eq(1), self.w_data[index].eq(self.i.p.values[0])]
         return m

@@ -122,7 +122,7 @@ class System(wiring.Component):
         ]
 
         # The engine, in reset unless it runs, and what watches it:
-        engine, monitor, stopped = Engine(config.engine), Monitor(), ~control.run
+        engine, monitor, stopped = Engine(config.engine), Monitor(config.engine), ~control.run
         m.submodules.engine  = ResetInserter(stopped)(engine)
         m.submodules.monitor = monitor
         given = engine.i.valid & engine.i.ready

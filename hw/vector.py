@@ -9,8 +9,9 @@ class Vector(wiring.Component):
     """The largest of the words of a tile, byte by byte; or the first word beside the last.
 
     ``word`` counts with ``valid``; `first` and `last` mark a tile's ends. From the
-    cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum; with ``pair``
-    the first word's byte as the requantizer's lower digit, the last word's as the digit above.
+    cycle after the last, each ``shift`` brings the next `requantizers` lanes to ``o``: their
+    maxima; with ``pair`` the first word's bytes as the requantizer's lower digits, the last word's
+    as the digits above.
     """
 
     def __init__(self, config):
@@ -22,12 +23,12 @@ class Vector(wiring.Component):
             "last":  In(1),
             "word":  In(data.ArrayLayout(signed(8), config.word_bytes)),
             "shift": In(1),
-            "o":     Out(signed(config.digit_width + 8)),
+            "o":     Out(signed(config.digit_width + 8)).array(config.requantizers),
         })
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.word_bytes
+        lanes, at_a_time = self.config.word_bytes, self.config.requantizers
         low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
                      for name in ("low", "high"))
         capture = self.valid & self.last
@@ -40,9 +41,11 @@ class Vector(wiring.Component):
             with m.If(capture):
                 m.d.sync += [low[lane].eq(best), high[lane].eq(new)]
             with m.Elif(self.shift):
-                if lane + 1 < lanes:
-                    m.d.sync += [low[lane].eq(low[lane + 1]), high[lane].eq(high[lane + 1])]
-        digit = Signal(signed(self.config.digit_width))
-        m.d.comb += [digit.eq(low[0]),
-                     self.o.eq(Mux(self.pair, Cat(digit, high[0]).as_signed(), low[0]))]
+                if lane + at_a_time < lanes:
+                    m.d.sync += [low[lane].eq(low[lane + at_a_time]),
+                                 high[lane].eq(high[lane + at_a_time])]
+        for lane, o in enumerate(self.o):
+            digit = Signal(signed(self.config.digit_width), name=f"digit{lane}")
+            m.d.comb += [digit.eq(low[lane]),
+                         o.eq(Mux(self.pair, Cat(digit, high[lane]).as_signed(), low[lane]))]
         return m

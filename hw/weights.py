@@ -21,8 +21,9 @@ class WeightRings(wiring.Component):
     ``i`` takes the tape's beats: ``tape_rows`` rows of one word, then the next rows; it waits
     while the ring is full of words that have not been let go of.
 
-    ``read`` and ``r_addr`` ask for a word of row 0; row ``r`` reads it ``r`` cycles of ``en``
-    later, and gives it a cycle after, until the next cycle of ``en``, as the array wants it.
+    ``read`` and ``r_addr`` ask for a word of the first `requantizers` rows; the next ones read it a
+    cycle of ``en`` later, and each gives it a cycle after, until the next cycle of ``en``, as the
+    array wants it.
     ``written`` counts the words that came in, modulo twice the ring.
     """
 
@@ -57,7 +58,7 @@ class WeightRings(wiring.Component):
         with m.If(whole):
             m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
 
-        # Read, a row a cycle later than the one above it:
+        # Read, a step of rows a cycle later than the one above it:
         read, addr = self.read, self.r_addr
         for row in range(config.rows):
             m.submodules[f"ring{row}"] = ring = Memory(
@@ -70,11 +71,13 @@ class WeightRings(wiring.Component):
                                                        for lane in range(config.lanes))),
                 r.en.eq(self.en), r.addr.eq(addr), self.w[row].eq(r.data),
             ]
-            next_read, next_addr = Signal(WeightRead), Signal.like(self.r_addr)
-            with m.If(self.en):
-                m.d.sync += [next_read.eq(read), next_addr.eq(addr)]
+            if row % config.requantizers == 0:
+                next_read, next_addr = Signal(WeightRead), Signal.like(self.r_addr)
+                with m.If(self.en):
+                    m.d.sync += [next_read.eq(read), next_addr.eq(addr)]
             m.d.comb += self.beat[row].eq(next_read.beat)
-            read, addr = next_read, next_addr
+            if row % config.requantizers == config.requantizers - 1:
+                read, addr = next_read, next_addr
 
         # The last row has read the word once its request has come out behind it:
         m.d.comb += release.eq(self.en & read.beat.valid & read.release)

@@ -30,9 +30,9 @@ class FlashChip(wiring.Component):
     ``base`` bytes of the chip, where the bitstream lies, are left out: their reads give ones.
     Programming clears bits and never sets one; writing needs a write enable, and wraps in its page;
     nothing is understood while it is busy but a question for its status, or asleep but the waking.
-    ``pins`` are as they are at the chip: after a pulse of ``sck`` in the second half of a cycle, the
-    next answer is there in the cycle that follows. Where both edges count, they come in the middle
-    of cycles or between them: an address has one a cycle, data have two.
+    ``pins`` are as they are at the chip: after a pulse of ``sck`` in the second half of a cycle,
+    the next answer is there in the cycle that follows. Where both edges count, they come in the
+    middle of cycles or between them: an address has one a cycle, data have two.
     """
 
     def __init__(self, *, depth, base=0):

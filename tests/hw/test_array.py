@@ -31,7 +31,7 @@ def random_tile(rng, config, words):
     """``words`` words with bubbles among them, long enough for the last element to end first."""
     tile = [random_word(rng, config) for _ in range(words)]
     tile[-1].last = True
-    least = config.rows + config.columns - 1
+    least = config.skew + 1
     for _ in range(max(least - words, rng.randrange(4))):
         bubble = random_word(rng, config, valid=False, last=rng.random() < 0.5)
         tile.insert(rng.randrange(len(tile)), bubble)
@@ -39,7 +39,7 @@ def random_tile(rng, config, words):
 
 
 def sums(tile, config):
-    """The tile's results in the order in which they leave."""
+    """The tile's results in the order in which they leave: rows of a column, then the next."""
     return [wrap(sum(a * w for word in tile if word.valid
                      for a, w in zip(word.activations[column], word.weights[row], strict=True)),
                  config.acc_width)
@@ -60,14 +60,14 @@ def run_array(config, tiles, *, gaps, seed=0):
         rng = random.Random(seed)
         nothing = random_word(rng, config, valid=False)
         cycle, complete, loaded = 0, 0, 0    # cycles of `en`; tiles complete, and in the drains
-        size = config.rows * config.columns
+        size, at_a_time = config.rows * config.columns, config.requantizers
         while len(results) < len(tiles) * size:
             # Wait where the first element would end the next tile before this one has left:
             tile = loaded if config.whole_sums else len(results) // size
             blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + PE_CYCLES
             en = not blocked and rng.random() >= gaps
             shift = len(results) < loaded * size and rng.random() >= gaps
-            is_last = len(results) + shift == loaded * size
+            is_last = len(results) + shift * at_a_time == loaded * size
             load = config.whole_sums and complete > loaded and is_last and rng.random() >= gaps
             loaded += load
             ctx.set(dut.load, load)
@@ -81,13 +81,13 @@ def run_array(config, tiles, *, gaps, seed=0):
             for column in range(config.columns):
                 ctx.set(dut.a[column], word(column + 1).activations[column])
             for row in range(config.rows):
-                here = word(row)
+                here = word(row // at_a_time)
                 ctx.set(dut.w[row], here.weights[row])
                 ctx.set(dut.beat[row], {"valid": here.valid, "last": here.last})
             ctx.set(dut.en, en)
             ctx.set(dut.shift, shift)
             if shift:
-                results.append(ctx.get(dut.o))
+                results.extend(ctx.get(o) for o in dut.o)
             await ctx.tick()
             complete = sum(cycle > end + config.array_latency for end in ends)
             if not config.whole_sums:
@@ -107,6 +107,16 @@ def test_tiles(geometry, gaps, whole):
     tiles = [random_tile(rng, config, words) for words in (1, 2, 3, 9, 1, 20)]
     wanted = [value for tile in tiles for value in sums(tile, config)]
     assert run_array(config, tiles, gaps=gaps) == wanted
+
+
+@pytest.mark.parametrize("gaps", (0, 0.4))
+@pytest.mark.parametrize("geometry, at_a_time", (((4, 1, 4), 2), ((8, 2, 4), 4), ((4, 3, 4), 4)))
+def test_results_side_by_side(geometry, at_a_time, gaps):
+    config = small_config(*geometry, whole_sums=True, write_port=True, requantizers=at_a_time)
+    rng = random.Random(3)
+    tiles = [random_tile(rng, config, words) for words in (1, 4, 2, 9)]
+    assert run_array(config, tiles, gaps=gaps) == [
+        value for tile in tiles for value in sums(tile, config)]
 
 
 @pytest.mark.parametrize("a, w", ((-128, -127), (-128, 127)))

@@ -34,6 +34,13 @@ REFUSALS = [
     (dict(multiplier_width=15), "multiplier_width must be from 16 to 32 bits, not 15"),
     (dict(multiplier_width=33), "multiplier_width must be from 16 to 32 bits, not 33"),
     (dict(digit_width=4), "digit_width must be 8 or 10 bits, not 4"),
+    (dict(requantizers=3), "requantizers must divide rows=4 and the scratchpad's word of 4 bytes, "
+                           "not 3"),
+    (dict(rows=8, requantizers=8), "requantizers must divide rows=8 and the scratchpad's word of "
+                                   "4 bytes, not 8"),
+    (dict(requantizers=2), "requantizers must be 1 without whole_sums and write_port, not 2"),
+    (dict(requantizers=4, whole_sums=True, write_port=True, channel_records=8),
+     "channel_records must be a power of two of at least 16, not 8"),
 ]
 
 
@@ -89,7 +96,8 @@ def test_layer_layout(parameters):
               "groups": config.scratchpad_bytes // config.word_bytes, "base": top,
               "row_stride": top, "x_start": -top, "group_stride": config.word_bytes,
               "row_bytes": top, "y_start": -256, "height": 1023,
-              "last_columns": config.columns - 1, "channels": config.tile_results - 1,
+              "last_columns": config.columns - 1,
+              "channels": max(config.rows, config.word_bytes) - 1,
               "out_row": top}
     read = layout.const(fields)
     assert {name: read[name] for name in fields} == fields

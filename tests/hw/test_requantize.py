@@ -124,11 +124,26 @@ class Requantizing:
         self.gaps   = gaps
         self.rng    = random.Random(seed)
         self.dut    = Requantizer(config, layer_layout(config))
-        self.beats  = [beat for layer in layers for record in layer.records
+        self.beats  = [beat for layer in layers for record in self.on_tape(layer)
                        for beat in record.beats(config)]
         self.sent   = 0
         self.cycle  = 0
         self.usable = 0          # records that the pipeline can have read
+
+    def on_tape(self, layer):
+        """A layer's records as the tape has them: shared ones once for every lane."""
+        copies = self.config.requantizers if layer.fields["shared_record"] else 1
+        return [record for record in layer.records for _ in range(copies)]
+
+    def together(self, layer):
+        """The layer's values as they come: neighbouring channels of a pixel side by side."""
+        items = [[]]
+        for value in layer.values:
+            if len(items[-1]) == self.config.requantizers \
+                    or (items[-1] and items[-1][-1][1]["pixel"]):
+                items.append([])
+            items[-1].append(value)
+        return items
 
     def chance(self):
         return self.rng.random() >= self.gaps
@@ -158,22 +173,29 @@ class Requantizing:
         ctx.set(dut.table.valid, 0)
         ctx.set(dut.layer, layer.fields)
         given, got, took, offered = 0, 0, [], []
-        while got < len(layer.values):
+        items = self.together(layer)
+        while got < len(items):
             ctx.set(dut.o.ready, self.chance())
-            value, ends, index = layer.values[min(given, len(layer.values) - 1)]
-            needed = first_record + index + (2 if layer.fields["shared_record"] else 1)
-            valid = given < len(layer.values) and needed <= self.usable and self.chance()
+            item = items[min(given, len(items) - 1)]
+            _, ends, index = item[-1]
+            needed = first_record + (self.config.shared_records if layer.fields["shared_record"]
+                                     else index + 1)
+            valid = given < len(items) and needed <= self.usable and self.chance()
             ctx.set(dut.i.valid, valid)
-            ctx.set(dut.i.payload, {"value": value if valid else 12345,
-                                    "ends": ends if valid else dict.fromkeys(ENDS, 1)})
+            values = [value if valid else 12345 for value, _, _ in item]
+            ctx.set(dut.i.payload, {
+                "values": values + [54321] * (self.config.requantizers - len(item)),
+                "top": len(item) - 1, "ends": ends if valid else dict.fromkeys(ENDS, 1)})
             if valid and ctx.get(dut.i.ready):
                 took.append(self.cycle)
                 given += 1
             if ctx.get(dut.o.valid):
-                value, ends, index = layer.values[got]
-                assert ctx.get(dut.o.p.byte) == requantized(layer, value, index,
-                                                              self.config.digit_width), \
-                    f"{value} with {layer.records[index]} and {layer.fields}"
+                ends = items[got][-1][1]
+                for lane, (value, _, index) in enumerate(items[got]):
+                    wanted = requantized(layer, value, index, self.config.digit_width)
+                    assert ctx.get(dut.o.p.values[lane]) == wanted, \
+                        f"{value} with {layer.records[index]} and {layer.fields}"
+                assert ctx.get(dut.o.p.top) == len(items[got]) - 1
                 assert {name: ctx.get(getattr(dut.o.p.ends, name)) for name in ENDS} == ends
                 if len(offered) == got:
                     offered.append(self.cycle)
@@ -185,7 +207,7 @@ class Requantizing:
         first = 0
         for layer in self.layers:
             await self.run(ctx, layer, first)
-            first += len(layer.records)
+            first += len(self.on_tape(layer))
         assert self.sent == len(self.beats)
 
     def simulate(self):
@@ -193,9 +215,19 @@ class Requantizing:
 
 
 GEOMETRIES = pytest.mark.parametrize("rows, lanes", ((1, 1), (2, 3), (3, 3), (4, 4)))
+
+
+def config_for(rows, lanes, sums):
+    """A small engine, or the next larger one that can have two results at a time."""
+    if sums is TWO:
+        rows, lanes = rows + rows % 2, lanes + lanes % 2
+    return small_config(rows, 1, lanes, **sums)
+
+
 GAPS = pytest.mark.parametrize("gaps", (0, 0.35))
-SUMS = pytest.mark.parametrize("sums", ({}, {"digit_width": 10}, {"whole_sums": True}),
-                               ids=("digits", "wide digits", "whole"))
+TWO = {"whole_sums": True, "write_port": True, "requantizers": 2}
+SUMS = pytest.mark.parametrize("sums", ({}, {"digit_width": 10}, {"whole_sums": True}, TWO),
+                               ids=("digits", "wide digits", "whole", "two at a time"))
 
 
 @GEOMETRIES
@@ -203,7 +235,7 @@ SUMS = pytest.mark.parametrize("sums", ({}, {"digit_width": 10}, {"whole_sums": 
 @pytest.mark.parametrize("steps", (2, 3, 4))
 @SUMS
 def test_channels(rows, lanes, gaps, steps, sums):
-    config = small_config(rows, 1, lanes, **sums)
+    config = config_for(rows, lanes, sums)
     rng = random.Random(steps)
     layers = [random_layer(rng, config, mode=rng.choice((Mode.ARRAY, Mode.MAXIMUM)), steps=steps,
                            shared=0, groups=rng.randint(1, 3)) for _ in range(6)]
@@ -214,7 +246,7 @@ def test_channels(rows, lanes, gaps, steps, sums):
 @GAPS
 @SUMS
 def test_shared_record(rows, lanes, gaps, sums):
-    config = small_config(rows, 1, lanes, **sums)
+    config = config_for(rows, lanes, sums)
     rng = random.Random(rows)
     layers = [random_layer(rng, config, mode=Mode.ARRAY, steps=steps, shared=1)
               for _ in range(2) for steps in (1, 2, 3, 4)]
@@ -233,7 +265,7 @@ def test_add(gaps, sums):
 
 @SUMS
 def test_add_of_extremes(sums):
-    config = small_config(1, 1, 4, **sums)
+    config = small_config(2, 1, 4, **sums)
     layers = []
     for zero_points in ((-128, 127), (127, -128)):
         layer = random_layer(random.Random(1), config, mode=Mode.ADD, steps=2, shared=1)
@@ -276,7 +308,7 @@ def test_widths(changes, sums):
 @pytest.mark.parametrize("changes", (dict(multiplier_width=22), dict(shift_min=18)), ids=str)
 @SUMS
 def test_largest_shift(changes, sums):
-    config = small_config(1, 1, 4, **sums, **changes)
+    config = small_config(2, 1, 4, **sums, **changes)
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=1, shared=1)
     layer.fields |= {"zero_point": 0, "low": -128, "high": 127}
     layer.records = [Record(0, 1, config.shift_max, 0, 0)] * 2
@@ -288,7 +320,7 @@ def test_largest_shift(changes, sums):
 @SUMS
 def test_saturation(steps, sums):
     """Each limit of the digits and its neighbours, both sides."""
-    config = small_config(1, 1, 4, **sums)
+    config = small_config(2, 1, 4, **sums)
     limit = 1 << (min(config.digit_width * steps, 32) - 1)
     edges = [edge + step for edge in (-limit, limit - 1) for step in (-1, 0, 1)]
     layer = random_layer(random.Random(0), config, mode=Mode.ARRAY, steps=steps, shared=1)

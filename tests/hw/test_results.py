@@ -9,9 +9,10 @@ from hw.results import Collector
 ENDS = ("pixel", "tile", "row", "group", "layer")
 
 
-def plain(payload, value="value"):
-    """A payload as a value and the names of what it ends."""
-    return payload[value], [name for name in ENDS if payload.ends[name]]
+def plain(payload):
+    """A payload as its values and the names of what the last of them ends."""
+    return list(payload["values"])[:payload.top + 1], [
+        name for name in ENDS if payload.ends[name]]
 
 
 def kept(config, fields, tile, results):
@@ -27,7 +28,10 @@ def kept(config, fields, tile, results):
             continue
         pixel, last = row == channels, row == channels and column == last_column
         marks = (pixel, last, last and tile["row"], last and tile["group"], last and tile["layer"])
-        found.append((value, [name for name, mark in zip(ENDS, marks, strict=True) if mark]))
+        if row % config.requantizers == 0:
+            found.append(([], []))
+        found[-1][0].append(value)
+        found[-1][1].extend(name for name, mark in zip(ENDS, marks, strict=True) if mark)
     return found
 
 
@@ -48,14 +52,15 @@ def run_collector(config, fields, tiles, *, gaps, seed=0):
             waiting = given - sum(payload.ends.tile for payload in got)
             starts = given < len(tiles) and len(left) < 2 and waiting < most \
                 and rng.random() >= gaps
-            value = left[0] if left else rng.randrange(-100, 100)
-            ctx.set(dut.array if is_array else dut.vector, value)
-            ctx.set(dut.vector if is_array else dut.array, rng.randrange(-100, 100))
+            for lane in range(config.requantizers):
+                value = left[lane] if left else rng.randrange(-100, 100)
+                ctx.set((dut.array if is_array else dut.vector)[lane], value)
+                ctx.set((dut.vector if is_array else dut.array)[lane], rng.randrange(-100, 100))
             ctx.set(dut.array_done, starts and is_array)
             ctx.set(dut.vector_done, starts and not is_array)
             ctx.set(dut.tile, tiles[given][0] if starts else random_ends(rng))
             assert ctx.get(dut.shift) == bool(left)
-            left = left[1:]
+            left = left[config.requantizers:]
             if starts:
                 left = tiles[given][1]
                 given += 1
@@ -73,9 +78,11 @@ def random_ends(rng):
 
 @pytest.mark.parametrize("gaps", (0, 0.5))
 @pytest.mark.parametrize("mode", (Mode.ARRAY, Mode.MAXIMUM, Mode.ADD))
-@pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (2, 4, 1)))
-def test_tiles(geometry, mode, gaps):
-    config = small_config(*geometry)
+@pytest.mark.parametrize("geometry, at_a_time", (
+    ((1, 1, 1), 1), ((4, 1, 4), 1), ((3, 2, 3), 1), ((2, 4, 1), 1), ((4, 1, 4), 2), ((8, 2, 4), 4)))
+def test_tiles(geometry, at_a_time, mode, gaps):
+    config = small_config(*geometry) if at_a_time == 1 else small_config(
+        *geometry, whole_sums=True, write_port=True, requantizers=at_a_time)
     rng = random.Random(0)
     is_array = mode == Mode.ARRAY
     height, columns = (config.rows, config.columns) if is_array else (config.word_bytes, 1)
@@ -105,4 +112,4 @@ def test_load(gaps):
     simulate(dut, choose, feeder(dut.load, sent, stalls=gaps),
              drainer(dut.o, len(sent), got, stalls=gaps))
     assert [plain(payload) for payload in got] == [
-        (item["byte"], [name for name in ENDS if item["ends"][name]]) for item in sent]
+        ([item["byte"]], [name for name in ENDS if item["ends"][name]]) for item in sent]

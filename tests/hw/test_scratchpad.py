@@ -114,3 +114,41 @@ def test_read_follows_write():
     accesses = [(4, {0: 1, 1: 2, 2: 3, 3: 4}), (4, None), (6, {2: 9}), (5, None), (2, None),
                 (5, {}), (5, None)]
     assert run_scratchpad(config, accesses) == 4 + 3 + 2 + 3
+
+
+@pytest.mark.parametrize("wide", (1, 2, 4))
+def test_two_ports(wide):
+    """Reads and writes in the same cycle, from any address each; what is being written, nobody
+    reads."""
+    config = small_config(4, 1, 4, scratchpad_bytes=64, whole_sums=True, write_port=True,
+                          requantizers=wide)
+    dut, size, memory = Scratchpad(config), config.scratchpad_bytes, {}
+
+    async def testbench(ctx):
+        rng = random.Random(0)
+        wanted, compared = [None, None], 0
+        before = set()                       # written a cycle ago, still on its way
+        for _ in range(2000):
+            if wanted[0] is not None:
+                for lane, want in enumerate(wanted[0]):
+                    assert want is None or ctx.get(dut.r_data[lane]) == want
+                    compared += want is not None
+            address, write = rng.randrange(size), rng.random() < 0.5
+            mask, values = rng.randrange(1 << wide), [rng.randrange(256) for _ in range(wide)]
+            ctx.set(dut.w_addr, address)
+            ctx.set(dut.write, write)
+            ctx.set(dut.w_mask, mask)
+            ctx.set(dut.w_data, values)
+            places = {(address + lane) % size: values[lane] for lane in range(wide)
+                      if mask >> lane & 1} if write else {}
+            read = rng.randrange(size)
+            ctx.set(dut.addr, read)
+            wanted = [wanted[1], [None if (read + lane) % size in places.keys() | before
+                                  else memory.get((read + lane) % size)
+                                  for lane in range(config.banks)]]
+            memory.update(places)
+            before = set(places)
+            await ctx.tick()
+        assert compared > 4000
+
+    simulate(dut, testbench)

@@ -55,7 +55,7 @@ def run_store(dut, config, fields, items, *, gaps, rng):
             _, byte, ends = items[given] if valid else (0, 55, dict.fromkeys(
                 ("pixel", "tile", "row", "group", "layer"), rng.randrange(2)))
             ctx.set(dut.i.valid, valid)
-            ctx.set(dut.i.payload, {"byte": byte, "ends": ends})
+            ctx.set(dut.i.payload, {"values": [byte & 0xff], "ends": ends})
             row, follows = wanted.get(given, (0, None)) if valid else (0, None)
             assert ctx.get(dut.write) == (follows is not None)
             if follows:
@@ -67,6 +67,44 @@ def run_store(dut, config, fields, items, *, gaps, rng):
 
 
 @pytest.mark.parametrize("gaps", (0, 0.4))
+@pytest.mark.parametrize("at_a_time", (1, 2, 4))
+def test_writes_as_they_come(at_a_time, gaps):
+    config = small_config(4, 1, 8, whole_sums=True, write_port=True, requantizers=at_a_time)
+    dut = Store(config, layer_layout(config))
+
+    async def testbench(ctx):
+        rng = random.Random(0)
+        for _ in range(8):
+            fields = {"channels": 7, "last_channels": rng.randrange(8),
+                      "out_base": rng.randrange(config.scratchpad_bytes),
+                      "out_pixel": rng.randrange(40), "out_row": rng.randrange(200)}
+            items = list(layer_bytes(rng, fields, groups=rng.randrange(1, 4), rows=2, pixels=3))
+            ctx.set(dut.layer, fields)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            while items:
+                count = 1 + next(index for index, (_, _, ends) in enumerate(items)
+                                 if ends["pixel"] or index == at_a_time - 1)
+                valid = rng.random() >= gaps
+                values = [byte & 0xff for _, byte, _ in items[:count]]
+                ctx.set(dut.i.payload, {
+                    "values": values + [rng.randrange(256)] * (at_a_time - count),
+                    "top": count - 1, "ends": items[count - 1][2]})
+                ctx.set(dut.i.valid, valid)
+                assert ctx.get(dut.write) == valid
+                if valid:
+                    assert ctx.get(dut.addr) == items[0][0] % config.scratchpad_bytes
+                    assert ctx.get(dut.w_mask) == (1 << count) - 1
+                    assert [ctx.get(dut.w_data[k]) for k in range(count)] == values
+                    items = items[count:]
+                await ctx.tick()
+            ctx.set(dut.i.valid, 0)
+
+    simulate(dut, testbench)
+
+
+@pytest.mark.parametrize("gaps", (0, 0.4))
 @pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (4, 4, 4)))
 def test_layers(geometry, gaps):
     config = small_config(*geometry)
@@ -74,7 +112,7 @@ def test_layers(geometry, gaps):
     rng = random.Random(0)
     layers = []
     for _ in range(8):
-        channels = rng.randrange(config.tile_results)
+        channels = rng.randrange(max(config.rows, config.word_bytes))
         fields = {
             "channels": channels, "last_channels": rng.randrange(channels + 1),
             "out_base": rng.randrange(config.scratchpad_bytes),

@@ -31,7 +31,7 @@ def run_vector(config, tiles, *, pair, gaps, seed=0):
             ctx.set(dut.last, last if valid else rng.random() < 0.5)
             ctx.set(dut.shift, shift)
             if shift:
-                results.append(ctx.get(dut.o))
+                results.extend(ctx.get(o) for o in dut.o)
             given += valid
             tiles_given += valid and last
             await ctx.tick()
@@ -41,13 +41,15 @@ def run_vector(config, tiles, *, pair, gaps, seed=0):
 
 
 CASES = pytest.mark.parametrize("gaps", (0, 0.4))
-GEOMETRIES = pytest.mark.parametrize("geometry", ((1, 1, 1), (1, 1, 4), (2, 2, 3)))
+CONFIGS = pytest.mark.parametrize("config", (
+    small_config(1, 1, 1), small_config(1, 1, 4), small_config(2, 2, 3, digit_width=10),
+    small_config(4, 2, 4, whole_sums=True, write_port=True, requantizers=4)),
+    ids=("one", "row", "wide digits", "four at a time"))
 
 
 @CASES
-@GEOMETRIES
-def test_maximum(geometry, gaps):
-    config = small_config(*geometry)
+@CONFIGS
+def test_maximum(config, gaps):
     rng = random.Random(1)
     tiles = [[random_bytes(rng, config.word_bytes) for _ in range(words)]
              for words in (1, 1, 2, 9, 3, 1, 4, 4)]
@@ -57,13 +59,13 @@ def test_maximum(geometry, gaps):
 
 
 @CASES
-@GEOMETRIES
-def test_pairs(geometry, gaps):
-    config = small_config(*geometry)
+@CONFIGS
+def test_pairs(config, gaps):
     rng = random.Random(2)
     tiles = [[random_bytes(rng, config.word_bytes) for _ in range(2)] for _ in range(12)]
     tiles += [[[low] * config.word_bytes, [high] * config.word_bytes]
               for low in (-128, -1, 0, 127) for high in (-128, -1, 0, 127)]
-    wanted = [(low & 0xff) + 256 * high
+    digit = config.digit_width
+    wanted = [(low & (1 << digit) - 1) + (high << digit)
               for first, last in tiles for low, high in zip(first, last, strict=True)]
     assert run_vector(config, tiles, pair=True, gaps=gaps) == wanted

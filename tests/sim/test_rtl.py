@@ -52,6 +52,11 @@ GEOMETRIES = {
     "128 a cycle": EngineConfig(rows=8, columns=4, lanes=4, tape_rows=2),
     "whole sums": EngineConfig(rows=8, columns=2, lanes=4, tape_rows=8, whole_sums=True,
                                acc_width=28),
+    "two ports": EngineConfig(rows=3, columns=2, lanes=3, tape_rows=1, write_port=True),
+    "four results": EngineConfig(rows=8, columns=1, lanes=8, tape_rows=4, whole_sums=True,
+                                 requantizers=4, write_port=True, channel_records=16, results=16),
+    "two of columns": EngineConfig(rows=4, columns=3, lanes=4, tape_rows=4, whole_sums=True,
+                                   requantizers=2, write_port=True, acc_width=26),
     "small rings": EngineConfig(weight_words=16, channel_records=8, results=16, tape_rows=1),
 }
 

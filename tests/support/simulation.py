@@ -67,7 +67,7 @@ def drainer(port, count, into, *, stalls=0, seed=1):
 def small_config(rows, columns, lanes, **changes):
     """An engine whose memories are so small that a short test wraps all of them round."""
     sizes = {"tape_rows": rows, "scratchpad_bytes": 1024, "weight_words": 8,
-             "channel_records": 8, "results": 16}
+             "channel_records": max(8, 4 * changes.get("requantizers", 1)), "results": 16}
     return EngineConfig(rows=rows, columns=columns, lanes=lanes, **sizes | changes)
 
 
