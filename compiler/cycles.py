@@ -6,21 +6,16 @@ that each rule belongs to is named beside it. tests/sim/test_rtl.py holds all of
 the simulated engine, to the cycle.
 """
 
-from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from compiler.layer_time import LayerTime, Ring, Writes
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import check_beats, packet_words
+from compiler.tape_time import FlashTape, MemoryTape, tape_of
 from compiler.targets import Target
-from hw.config import (
-    DESELECTED_CYCLES,
-    PAD_CYCLES,
-    READ_CYCLES,
-    EngineConfig,
-    Mode,
-)
+from hw.config import EngineConfig, Mode
 
 LONG = 1 << 40                                   # longer than anything takes
 
@@ -28,10 +23,12 @@ LONG = 1 << 40                                   # longer than anything takes
 @dataclass(frozen=True)
 class Prediction:
     """``ends[image][layer]`` is the cycle of a layer's last value; ``total`` ends with the last
-    byte that the engine puts out."""
+    byte that the engine puts out. ``spent`` has for each layer of the last image its cycles by
+    their cause (compiler/layer_time.py), counted from the end of the layer before."""
 
     ends: tuple[tuple[int, ...], ...]
     given: tuple[int, ...]        # when each image's last input byte is taken
+    spent: tuple[dict[str, int], ...]
 
     @property
     def after_input(self) -> list[int]:
@@ -63,70 +60,11 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
     for _ in range(images):
         if patient:
             engine.input = max(engine.idle, engine.input) + LONG
+        engine.spent.clear()
         ends.append(tuple(engine.run(layer) for layer in program.layers))
         given.append(engine.input)
         engine.end_tape()
-    return Prediction(tuple(ends), tuple(given))
-
-
-def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape":
-    """Where a target's tape comes from."""
-    if target is None:
-        return MemoryTape()
-    return FlashTape(program, target.flash_dq) if target.flash_dq else MemoryTape(late=1)
-
-
-class MemoryTape:
-    """A tape in memory on the chip, a beat a cycle (hw/rom.py); that of a board comes ``late``,
-    out of a queue (hw/memory_store.py)."""
-
-    def __init__(self, late: int = 0) -> None:
-        self.taken = late
-
-    def take(self, earliest: int) -> int:
-        """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``
-        on."""
-        self.taken = max(self.taken + 1, earliest)
-        return self.taken
-
-
-class FlashTape:
-    """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken."""
-
-    def __init__(self, program: Program, dq: int) -> None:
-        self.beats  = len(program.tape) // program.config.tape_bytes
-        self.pulses = 8 * program.config.tape_bytes // dq
-        self.start  = DESELECTED_CYCLES + READ_CYCLES[dq]      # until it gives its first bit
-        self.late   = PAD_CYCLES[dq] + 1
-        self.index  = 0
-        self.begins = self.start          # when the next beat does, at the earliest
-        self.taken  = self.before = -1    # the last beat that was taken, and the one before it
-
-    def take(self, earliest: int) -> int:
-        """As ``MemoryTape.take``."""
-        begins = max(self.begins, self.before + 1)
-        there = max(begins + self.pulses + self.late, self.taken + 1)
-        self.index += 1
-        self.begins = begins + self.pulses
-        if self.index == self.beats:      # and from the beginning, with a command of its own
-            self.index = 0
-            self.begins += self.start
-        self.before, self.taken = self.taken, max(there, earliest)
-        return self.taken
-
-
-@dataclass
-class Ring:
-    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
-
-    size: int
-    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
-    released: list[int] = field(default_factory=list)   # from when on its place is free
-
-    def free(self) -> int:
-        """From when on there is a place for the next entry."""
-        index = len(self.arrived) - self.size
-        return self.released[index] if index >= 0 else 0
+    return Prediction(tuple(ends), tuple(given), tuple(engine.spent))
 
 
 class EngineTime:
@@ -140,7 +78,9 @@ class EngineTime:
         self.weights = Ring(config.weight_words)
         self.records = Ring(config.channel_records)
         self.coming: deque[tuple[Ring, int, bool]] = deque()
-        self.writes: list[int] = []       # cycles in which the scratchpad is written, not read
+        self.writes  = Writes()
+        self.ended   = -1                 # the last value of all
+        self.spent: list[dict[str, int]] = []
 
     def run(self, layer: Layer) -> int:
         """Plays the tape's part of a layer, runs it, and returns the cycle of its last value."""
@@ -156,10 +96,11 @@ class EngineTime:
         start = self.packet(config.layer_beats, self.idle) + 2
         self.queue(words=words - ahead)
 
-        self.writes.clear()
+        self.writes.cycles.clear()
         run = LayerTime(self, layer, start)
         if layer.mode == Mode.LOAD:
-            run.load()
+            run.load(self.input)
+            self.input = run.time - 1
         else:
             for group in range(layer.fields["groups"] + 1):
                 if group:
@@ -169,6 +110,8 @@ class EngineTime:
         if layer.fields.get("shared_record"):
             self.records.released += [run.records_free()] * config.shared_records
         self.idle = max(run.last_byte + 1, run.collected)
+        self.spent.append(run.spent_since(self.ended))
+        self.ended = run.last_byte
         return run.last_byte
 
     def queue(self, records: int = 0, words: int = 0) -> None:
@@ -210,136 +153,3 @@ class EngineTime:
         while len(self.weights.arrived) <= word:
             self.take()
         return self.weights.arrived[word]
-
-    def after(self, time: int, count: int) -> int:
-        """The ``count``-th cycle after ``time`` in which the scratchpad is not written."""
-        writes = self.writes
-        index = bisect_right(writes, time)
-        time += count
-        while index < len(writes) and writes[index] <= time:
-            time += 1
-            index += 1
-        return time
-
-
-class LayerTime:
-    """One layer on its way through fetcher, array or vector unit, collector and requantizer."""
-
-    def __init__(self, engine: EngineTime, layer: Layer, start: int):
-        self.engine, self.layer, self.fields = engine, layer, layer.fields
-        config = engine.config
-        is_array = layer.mode == Mode.ARRAY
-        self.is_array  = is_array
-        steps = layer.fields.get("steps", 0) + 1
-        self.turns     = config.turns(layer.mode, steps)
-        self.latency   = config.requantize_latency(layer.mode, steps)
-        self.columns   = config.columns if is_array else 1
-        self.shifts    = (config.rows if is_array else config.word_bytes) // config.requantizers
-        self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
-            * (layer.fields["ky"] + 1)
-        self.spacing   = config.tile_spacing if is_array \
-            else config.vector_spacing
-        self.room      = config.results // config.tile_results
-        self.time      = start            # the next cycle in which a read may be issued
-        self.last_slot = -self.spacing    # start of the last slot of the tile before
-        self.leaves: list[int] = []       # when a tile's last value went into the requantizer
-        self.last_take = -self.turns
-        self.last_byte = 0
-        self.collected = 0
-        self.first_word = len(engine.weights.released)
-
-    def load(self) -> None:
-        """Mode LOAD: a byte a cycle, straight into the queue."""
-        count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
-        first = max(self.time, self.engine.input + 1)
-        for index in range(count):
-            self.value(first + index)
-        self.engine.input = first + count - 1
-        self.last_byte = self.last_take + self.latency
-
-    def group(self, group: int) -> None:
-        """All tiles of one group of channels."""
-        f = self.fields
-        is_last_group = group == f["groups"]
-        channels = f["last_channels" if is_last_group else "channels"] + 1
-        for row in range(f["rows"] + 1):
-            for tile in range(f["tiles"] + 1):
-                first = row == 0 and tile == 0
-                last = row == f["rows"] and tile == f["tiles"]
-                pixels = self.columns if tile < f["tiles"] or not self.is_array \
-                    else f["last_columns"] + 1
-                done = self.fetch(first, last)
-                address = (f["out_base"] + group * (f["channels"] + 1) + row * f["out_row"]
-                           + tile * self.columns * f["out_pixel"])
-                self.collect(done, pixels, channels, address)
-        if self.is_array and not f.get("shared_record"):
-            self.engine.records.released += [self.records_free()] * self.engine.config.rows
-
-    def fetch(self, first: bool, last: bool) -> int:
-        """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
-        engine, columns, slots = self.engine, self.columns, self.slots
-        waits = self.is_array and (first or last)
-        if not waits:
-            self.time = engine.after(self.time - 1, (slots - 1) * columns) + 1 if slots > 1 \
-                else self.time
-            self.slot(0)
-        else:
-            ring, repeats = engine.weights, self.fields.get("repeat_weights")
-            word = self.first_word
-            for slot in range(slots):
-                is_last = slot == slots - 1
-                start = self.slot(engine.arrival(word + columns - 1), is_last)
-                if last and (is_last or not repeats):
-                    for column in range(columns):
-                        issued = engine.after(start - 1, column + 1)
-                        ring.released.append(
-                            engine.after(issued, engine.config.row_steps) + 2)
-                if not repeats:
-                    word += columns
-            if last:
-                self.first_word = len(ring.released)
-        issued = self.time - 1
-        if self.is_array:
-            return engine.after(issued, engine.config.array_latency) + engine.config.drain_cycles
-        return issued + 3
-
-    def slot(self, earliest: int, is_last: bool = True) -> int:
-        """Issues one slot, not before ``earliest``; the cycle of its first read."""
-        engine = self.engine
-        time = max(self.time, earliest)
-        if is_last:
-            if self.spacing > 1:
-                time = max(time, engine.after(self.last_slot, self.spacing - 1) + 1)
-            if len(self.leaves) >= self.room:
-                time = max(time, self.leaves[-self.room] + 1)
-        time = engine.after(time - 1, 1)
-        if is_last:
-            self.last_slot = time
-        self.time = engine.after(time - 1, self.columns) + 1
-        return time
-
-    def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
-        """A tile's results through the collector and the requantizer (hw/results.py)."""
-        config, latency = self.engine.config, self.latency
-        steals = not (config.write_port or self.fields.get("to_stream"))
-        writes = self.engine.writes
-        for pixel in range(pixels):
-            shifted = done + 1 + pixel * self.shifts
-            for shift, channel in enumerate(range(0, channels, config.requantizers)):
-                self.value(shifted + shift)
-                if steals and (channel == channels - 1
-                               or (address + channel) % config.banks == config.banks - 1):
-                    writes.append(self.last_take + latency)
-            address += self.fields["out_pixel"]
-        self.leaves.append(self.last_take)
-        self.last_byte = self.last_take + latency
-        self.collected = done + 1 + self.columns * self.shifts
-
-    def records_free(self) -> int:
-        """From when on the records of the last value's group are free: four stages before the
-        byte they have all been read (hw/requantize.py)."""
-        return self.last_take + self.latency - 3
-
-    def value(self, queued: int) -> None:
-        """One value that enters the queue at ``queued``: when the requantizer takes it."""
-        self.last_take = max(queued + 2, self.last_take + self.turns)

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from compiler.cycles import predict
+from compiler.layer_time import CAUSES
 from compiler.program import Program
 from sim.compare import Difference
 from sim.device import DeviceRun
@@ -80,19 +81,25 @@ class Report:
 
     @property
     def layers(self) -> list[dict[str, Any]]:
-        """A row for each layer; the passes of one that runs in several are added up."""
+        """A row for each layer; the passes of one that runs in several are added up. ``spent``
+        has its cycles by their causes, which make up all of them."""
         if self.schedule is None or self.program is None:
             return []
         rows = []
-        pairs = zip(self.program.layers, self.schedule.layer_cycles, strict=True)
+        spent = predict(self.program, min(self.images, PREDICTED_IMAGES)).spent
+        passes_of = zip(self.program.layers, self.schedule.layer_cycles, spent, strict=True)
         for (name, tensor), passes in itertools.groupby(
-                pairs, lambda pair: (pair[0].name, pair[0].tensor)):
-            layers, cycles = zip(*passes, strict=True)
-            macs = sum(layer.macs for layer in layers)
-            rows.append({"name": name, "tensor": tensor, "passes": len(layers),
-                         "cycles": sum(cycles), "macs": macs,
-                         "utilization": macs / (sum(cycles) * self.job.config.macs)})
+                passes_of, lambda one: (one[0].name, one[0].tensor)):
+            layers, cycles, causes = zip(*passes, strict=True)
+            rows.append(self.row(name, sum(layer.macs for layer in layers), sum(cycles),
+                                 {cause: sum(one[cause] for one in causes) for cause in CAUSES})
+                        | {"tensor": tensor, "passes": len(layers)})
         return rows
+
+    def row(self, name: str, macs: int, cycles: int, spent: dict[str, int]) -> dict[str, Any]:
+        """What the table says of a layer, or of all of them."""
+        return {"name": name, "cycles": cycles, "macs": macs,
+                "utilization": macs / (cycles * self.job.config.macs), "spent": spent}
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -169,10 +176,10 @@ def timing(report: Report, device: DeviceRun, count: str, board: str) -> list[st
     """The lines about cycles."""
     rows = report.layers
     width = max(len(row["name"]) for row in rows)
-    total = sum(row["cycles"] for row in rows)
-    macs = sum(row["macs"] for row in rows)
-    rows = [*rows, {"name": "total", "cycles": total, "macs": macs,
-                    "utilization": macs / (total * report.job.config.macs)}]
+    rows.append(report.row(
+        "total", sum(row["macs"] for row in rows), sum(row["cycles"] for row in rows),
+        {cause: sum(row["spent"][cause] for row in rows) for cause in CAUSES}))
+    causes = [cause for cause in CAUSES if rows[-1]["spent"][cause]]
     return [
         f"cycles     {report.cycles_per_image:,} an image; {device.cycles:,} for {count}, "
         f"{report.predicted_cycles:,} predicted",
@@ -180,9 +187,12 @@ def timing(report: Report, device: DeviceRun, count: str, board: str) -> list[st
         + ("flash: " if report.job.target.flash_dq else "block RAM: ")
         + f"{report.board_cycles_per_image:,} cycles an image",
         "",
-        f"{'layer':<{width}}  {'cycles':>12}  {'MACs':>12}  {'of the array':>12}",
-        *(f"{row['name']:<{width}}  {row['cycles']:>12,}  {row['macs']:>12,}  "
-          f"{row['utilization']:>12.1%}" for row in rows),
+        f"{'layer':<{width}} {'MACs':>11} {'array':>6} {'cycles':>10}  of these:"
+        + "".join(f"{cause:>{max(len(cause), 7) + 1}}" for cause in causes),
+        *(f"{row['name']:<{width}} {row['macs']:>11,} {row['utilization']:>6.1%} "
+          f"{row['cycles']:>10,}{'':11}"
+          + "".join(f"{row['spent'][cause]:>{max(len(cause), 7) + 1},}" for cause in causes)
+          for row in rows),
         "",
         f"simulated  {device.simulated_cycles:,} cycles in {report.seconds:.1f} s: "
         f"{device.simulated_cycles / report.seconds / 1e6:,.2f} million a second",

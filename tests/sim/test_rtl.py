@@ -79,8 +79,10 @@ def run(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
     host = Host(program)
     found = RtlEngine(program, threads=1).run(host.to_device(inputs))
     images = len(inputs[0])
-    assert found.ends.tolist() == [list(ends) for ends in predict(program, images).ends]
-    assert found.cycles == predict(program, images).total
+    predicted = predict(program, images)
+    assert found.ends.tolist() == [list(ends) for ends in predicted.ends]
+    assert found.cycles == predicted.total
+    assert found.layer_cycles == [sum(spent.values()) for spent in predicted.spent]
     return host.from_device(found.outputs)
 
 

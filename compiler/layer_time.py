@@ -1,0 +1,200 @@
+"""One layer on its way through the engine, tile by tile: when it reads, and what it waits for."""
+
+from bisect import bisect_right
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from compiler.layers import Layer
+from hw.config import EngineConfig, Mode
+
+# What a cycle of a layer is spent on: a read for array or vector unit (or a byte of input), or
+# waiting, for weights of the tape, a write of the scratchpad, the results of the tile before to
+# shift out, room before the requantizer; and a layer's ends, from the last value of the one before
+# to the first read, and from the last read to the last value.
+CAUSES = ("reads", "tape", "scratchpad", "results", "requantizer", "begin", "end")
+
+
+@dataclass
+class Ring:
+    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
+
+    size: int
+    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
+    released: list[int] = field(default_factory=list)   # from when on its place is free
+
+    def free(self) -> int:
+        """From when on there is a place for the next entry."""
+        index = len(self.arrived) - self.size
+        return self.released[index] if index >= 0 else 0
+
+
+@dataclass
+class Writes:
+    """The cycles in which the scratchpad is written and cannot be read, in rising order."""
+
+    cycles: list[int] = field(default_factory=list)
+
+    def after(self, time: int, count: int) -> int:
+        """The ``count``-th cycle after ``time`` in which the scratchpad can be read."""
+        index = bisect_right(self.cycles, time)
+        time += count
+        while index < len(self.cycles) and self.cycles[index] <= time:
+            time += 1
+            index += 1
+        return time
+
+
+class Engine(Protocol):
+    """What a layer finds when it starts; compiler/cycles.py has it."""
+
+    config: EngineConfig
+    weights: Ring
+    records: Ring
+    writes: Writes
+
+    def arrival(self, word: int) -> int:
+        """From when on a word of weights can be read."""
+
+
+class LayerTime:
+    """One layer on its way through fetcher, array or vector unit, collector and requantizer."""
+
+    def __init__(self, engine: Engine, layer: Layer, start: int):
+        self.engine, self.layer, self.fields = engine, layer, layer.fields
+        config = engine.config
+        is_array = layer.mode == Mode.ARRAY
+        self.is_array  = is_array
+        steps = layer.fields.get("steps", 0) + 1
+        self.turns     = config.turns(layer.mode, steps)
+        self.latency   = config.requantize_latency(layer.mode, steps)
+        self.columns   = config.columns if is_array else 1
+        self.shifts    = (config.rows if is_array else config.word_bytes) // config.requantizers
+        self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
+            * (layer.fields["ky"] + 1)
+        self.spacing   = config.tile_spacing if is_array else config.vector_spacing
+        self.room      = config.results // config.tile_results
+        self.time      = start            # the next cycle in which a read may be issued
+        self.begins    = start
+        self.spent     = Counter(dict.fromkeys(CAUSES, 0))
+        self.last_slot = -self.spacing    # start of the last slot of the tile before
+        self.leaves: list[int] = []       # when a tile's last value went into the requantizer
+        self.last_take = -self.turns
+        self.last_byte = 0
+        self.collected = 0
+        self.first_word = len(engine.weights.released)
+
+    def load(self, input_before: int) -> None:
+        """Mode LOAD: a byte a cycle, straight into the queue, behind the input's last one."""
+        count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
+        self.begins = self.time = max(self.time, input_before + 1)
+        for index in range(count):
+            self.value(self.time + index)
+        self.read(count)
+        self.last_byte = self.last_take + self.latency
+
+    def spent_since(self, ended: int) -> dict[str, int]:
+        """The layer's cycles by their causes, from the end of the layer before."""
+        self.spent["begin"] = self.begins - ended - 1
+        self.spent["end"] = self.last_byte - self.time + 1
+        return dict(self.spent)
+
+    def wait(self, cause: str, time: int) -> None:
+        """Nothing is read before ``time``."""
+        self.spent[cause] += max(0, time - self.time)
+        self.time = max(self.time, time)
+
+    def read(self, count: int) -> None:
+        """Reads in the next ``count`` cycles in which the scratchpad can be read."""
+        after = self.engine.writes.after(self.time - 1, count) + 1
+        self.spent["reads"] += count
+        self.spent["scratchpad"] += after - self.time - count
+        self.time = after
+
+    def group(self, group: int) -> None:
+        """All tiles of one group of channels."""
+        f = self.fields
+        is_last_group = group == f["groups"]
+        channels = f["last_channels" if is_last_group else "channels"] + 1
+        for row in range(f["rows"] + 1):
+            for tile in range(f["tiles"] + 1):
+                first = row == 0 and tile == 0
+                last = row == f["rows"] and tile == f["tiles"]
+                pixels = self.columns if tile < f["tiles"] or not self.is_array \
+                    else f["last_columns"] + 1
+                done = self.fetch(first, last)
+                address = (f["out_base"] + group * (f["channels"] + 1) + row * f["out_row"]
+                           + tile * self.columns * f["out_pixel"])
+                self.collect(done, pixels, channels, address)
+        if self.is_array and not f.get("shared_record"):
+            self.engine.records.released += [self.records_free()] * self.engine.config.rows
+
+    def fetch(self, first: bool, last: bool) -> int:
+        """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
+        engine, columns, slots = self.engine, self.columns, self.slots
+        after = engine.writes.after
+        waits = self.is_array and (first or last)
+        if not waits:
+            if slots > 1:
+                self.read((slots - 1) * columns)
+            self.slot(0)
+        else:
+            ring, repeats = engine.weights, self.fields.get("repeat_weights")
+            word = self.first_word
+            for slot in range(slots):
+                is_last = slot == slots - 1
+                start = self.slot(engine.arrival(word + columns - 1), is_last)
+                if last and (is_last or not repeats):
+                    for column in range(columns):
+                        issued = after(start - 1, column + 1)
+                        ring.released.append(after(issued, engine.config.row_steps) + 2)
+                if not repeats:
+                    word += columns
+            if last:
+                self.first_word = len(ring.released)
+        issued = self.time - 1
+        if self.is_array:
+            return after(issued, engine.config.array_latency) + engine.config.drain_cycles
+        return issued + 3
+
+    def slot(self, earliest: int, is_last: bool = True) -> int:
+        """Issues one slot, not before ``earliest``; the cycle of its first read."""
+        after = self.engine.writes.after
+        self.wait("tape", earliest)
+        if is_last:
+            if self.spacing > 1:
+                self.wait("results", after(self.last_slot, self.spacing - 1) + 1)
+            if len(self.leaves) >= self.room:
+                self.wait("requantizer", self.leaves[-self.room] + 1)
+        self.wait("scratchpad", after(self.time - 1, 1))
+        start = self.time
+        if is_last:
+            self.last_slot = start
+        self.read(self.columns)
+        return start
+
+    def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
+        """A tile's results through the collector and the requantizer (hw/results.py)."""
+        config, latency = self.engine.config, self.latency
+        steals = not (config.write_port or self.fields.get("to_stream"))
+        writes = self.engine.writes.cycles
+        for pixel in range(pixels):
+            shifted = done + 1 + pixel * self.shifts
+            for shift, channel in enumerate(range(0, channels, config.requantizers)):
+                self.value(shifted + shift)
+                if steals and (channel == channels - 1
+                               or (address + channel) % config.banks == config.banks - 1):
+                    writes.append(self.last_take + latency)
+            address += self.fields["out_pixel"]
+        self.leaves.append(self.last_take)
+        self.last_byte = self.last_take + latency
+        self.collected = done + 1 + self.columns * self.shifts
+
+    def records_free(self) -> int:
+        """From when on the records of the last value's group are free: four stages before the
+        byte they have all been read (hw/requantize.py)."""
+        return self.last_take + self.latency - 3
+
+    def value(self, queued: int) -> None:
+        """One value that enters the queue at ``queued``: when the requantizer takes it."""
+        self.last_take = max(queued + 2, self.last_take + self.turns)
