@@ -36,6 +36,8 @@ HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 
 ECP5 = EngineConfig(rows=16, columns=1, lanes=16, tape_rows=4, scratchpad_bytes=1 << 16,
                     weight_words=256, channel_records=32, results=64, acc_width=28,
                     whole_sums=True, requantizers=4, write_port=True)
+# Half of that.
+ECP5_45 = replace(ECP5, rows=8)
 # A quarter of that, in a shape that takes few block RAMs.
 ECP5_25 = replace(ECP5, rows=8, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 15,
                   requantizers=2)
@@ -49,7 +51,7 @@ TARGETS = {target.name: target for target in (
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
     Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
     Target("ulx3s-12f", 7, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-45f", 8, ECP5, 60_000_000, slot_bytes=1 << 16),
+    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=1 << 16),
     Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]
