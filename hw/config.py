@@ -26,7 +26,8 @@ DESELECTED_CYCLES = 4
 READ_CYCLES = {1: 40, 2: 40, 4: 40, 8: 23}
 PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
-PE_CYCLES = 4              # of a processing element, from a word to the sum with it
+PE_CYCLES = 4              # of a processing element, from a word to the sum with it; and one where
+                           # it has activations of its own
 REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits
 
 
@@ -158,9 +159,15 @@ class EngineConfig:
         return self.row_steps + self.columns - 2
 
     @property
+    def pe_cycles(self):
+        """Cycles of a processing element from a word to the sum with it. Where several rows have
+        the same activations at a time, each has a register for them."""
+        return PE_CYCLES + (self.requantizers > 1)
+
+    @property
     def array_latency(self):
         """Cycles from the last word of a tile at the array's corner to its last complete sum."""
-        return self.skew + PE_CYCLES
+        return self.skew + self.pe_cycles
 
     @property
     def tile_spacing(self):

@@ -5,7 +5,6 @@ import pytest
 from simulation import random_bytes, simulate, small_config, wrap
 
 from hw.array import SystolicArray
-from hw.config import PE_CYCLES
 from hw.multiply import balanced_sum
 
 
@@ -64,7 +63,7 @@ def run_array(config, tiles, *, gaps, seed=0):
         while len(results) < len(tiles) * size:
             # Wait where the first element would end the next tile before this one has left:
             tile = loaded if config.whole_sums else len(results) // size
-            blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + PE_CYCLES
+            blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + config.pe_cycles
             en = not blocked and rng.random() >= gaps
             shift = len(results) < loaded * size and rng.random() >= gaps
             is_last = len(results) + shift * at_a_time == loaded * size
