@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants
+from compiler.golden import Golden
 from compiler.ir import Graph
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
@@ -21,7 +22,6 @@ from sim.arrays import check_outputs_path, read_inputs, write_file, write_output
 from sim.compare import difference, equal_images, locate
 from sim.data import DataError, load, quantize_input
 from sim.device import DeviceRun, to_stream
-from sim.golden import Golden
 from sim.host import Host
 from sim.netlist.engine import NetlistEngine
 from sim.python_engine import PythonEngine

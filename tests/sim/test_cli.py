@@ -11,12 +11,12 @@ from write_tflite import WrittenModel, WrittenTensor
 
 from compiler.__main__ import main as compiler_main
 from compiler.errors import ModelError
+from compiler.golden import Golden
 from compiler.program import compile_model, load
 from compiler.tape import write_tape
 from compiler.targets import DEFAULT
 from sim.__main__ import main
 from sim.compare import locate
-from sim.golden import Golden
 from sim.rtl import RtlEngine
 
 ROOT = Path(__file__).parents[2]

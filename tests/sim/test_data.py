@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.golden import run
 from compiler.ir import Quantization, Tensor
 from compiler.reader import read_model
 from sim import data
 from sim.data import DataError, load, quantize_input
-from sim.golden import run
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 IMAGES, LABELS = data.IMAGES, data.LABELS
