@@ -7,6 +7,7 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 
 import enum
 from dataclasses import dataclass
+from functools import cached_property
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -117,17 +118,17 @@ class EngineConfig:
         """The most results that one tile can give."""
         return max(self.rows * self.columns, self.word_bytes)
 
-    @property
+    @cached_property
     def header_beats(self):
         """Beats of a packet's header."""
         return -(-HEADER.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def record_beats(self):
         """Beats of one requantizer record."""
         return -(-RECORD.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def layer_beats(self):
         """Beats of a layer's configuration."""
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
