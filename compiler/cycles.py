@@ -4,23 +4,23 @@ Everything in the engine happens at a time that the layer configurations fix, as
 is there and its output is taken. The quantities below are cycles, counted from reset; the hardware
 that each rule belongs to is named beside it. tests/sim/test_rtl.py holds all of this against
 the simulated engine, to the cycle.
+
+Tiles, rows, groups and images repeat: what begins as an earlier one began, but for the time, goes
+as that one went. So each of them has a ``state``, which leaves nothing out that later times depend
+on, and is not followed again when its state comes back (``Repeats``).
 """
 
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import check_beats, packet_words
+from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring
 from compiler.targets import Target
-from hw.config import (
-    DESELECTED_CYCLES,
-    PAD_CYCLES,
-    READ_CYCLES,
-    EngineConfig,
-    Mode,
-)
+from hw.config import EngineConfig, Mode
 
 LONG = 1 << 40                                   # longer than anything takes
 
@@ -59,8 +59,17 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
     An engine that is ``patient`` waits for each image's input until all else is at rest.
     """
     engine = EngineTime(program.config, tape_of(program, target))
-    ends, given = [], []
-    for _ in range(images):
+    ends: list[tuple[int, ...]] = []
+    given: list[int] = []
+    repeats = Repeats()
+    period, cycles = 0, 0
+    while len(ends) < images:
+        if not period:
+            period, cycles, _ = repeats.found(engine.state(), len(ends), engine.idle)
+        if period:
+            ends.append(tuple(end + cycles for end in ends[-period]))
+            given.append(given[-period] + cycles)
+            continue
         if patient:
             engine.input = max(engine.idle, engine.input) + LONG
         ends.append(tuple(engine.run(layer) for layer in program.layers))
@@ -69,70 +78,20 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
     return Prediction(tuple(ends), tuple(given))
 
 
-def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape":
+def tape_of(program: Program, target: Target | None) -> MemoryTape | FlashTape:
     """Where a target's tape comes from."""
     if target is None:
         return MemoryTape()
-    return FlashTape(program, target.flash_dq) if target.flash_dq else MemoryTape(late=1)
-
-
-class MemoryTape:
-    """A tape in memory on the chip, a beat a cycle (hw/rom.py); that of a board comes ``late``,
-    out of a queue (hw/memory_store.py)."""
-
-    def __init__(self, late: int = 0) -> None:
-        self.taken = late
-
-    def take(self, earliest: int) -> int:
-        """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``
-        on."""
-        self.taken = max(self.taken + 1, earliest)
-        return self.taken
-
-
-class FlashTape:
-    """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken."""
-
-    def __init__(self, program: Program, dq: int) -> None:
-        self.beats  = len(program.tape) // program.config.tape_bytes
-        self.pulses = 8 * program.config.tape_bytes // dq
-        self.start  = DESELECTED_CYCLES + READ_CYCLES[dq]      # until it gives its first bit
-        self.late   = PAD_CYCLES[dq] + 1
-        self.index  = 0
-        self.begins = self.start          # when the next beat does, at the earliest
-        self.taken  = self.before = -1    # the last beat that was taken, and the one before it
-
-    def take(self, earliest: int) -> int:
-        """As ``MemoryTape.take``."""
-        begins = max(self.begins, self.before + 1)
-        there = max(begins + self.pulses + self.late, self.taken + 1)
-        self.index += 1
-        self.begins = begins + self.pulses
-        if self.index == self.beats:      # and from the beginning, with a command of its own
-            self.index = 0
-            self.begins += self.start
-        self.before, self.taken = self.taken, max(there, earliest)
-        return self.taken
-
-
-@dataclass
-class Ring:
-    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
-
-    size: int
-    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
-    released: list[int] = field(default_factory=list)   # from when on its place is free
-
-    def free(self) -> int:
-        """From when on there is a place for the next entry."""
-        index = len(self.arrived) - self.size
-        return self.released[index] if index >= 0 else 0
+    if not target.flash_dq:
+        return MemoryTape(late=1)
+    beat = program.config.tape_bytes
+    return FlashTape(len(program.tape) // beat, beat, target.flash_dq)
 
 
 class EngineTime:
     """The engine's clock as layers go through it."""
 
-    def __init__(self, config: EngineConfig, source: "MemoryTape | FlashTape"):
+    def __init__(self, config: EngineConfig, source: MemoryTape | FlashTape):
         self.config  = config
         self.source  = source
         self.input   = -1                 # the last byte of input so far, or the least next
@@ -161,15 +120,30 @@ class EngineTime:
         if layer.mode == Mode.LOAD:
             run.load()
         else:
-            for group in range(layer.fields["groups"] + 1):
+            shared = layer.fields.get("shared_record")
+            for group in run.groups():
                 if group:
-                    shared = layer.fields.get("shared_record")
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
             self.records.released += [run.records_free()] * 2
         self.idle = max(run.last_byte + 1, run.collected)
         return run.last_byte
+
+    def state(self, read: int | None = None) -> Hashable:
+        """All but the time that what follows depends on; of a layer that reads from ``read`` on,
+        or between two layers."""
+        taken = self.source.taken
+        now = self.idle if read is None else read
+        coming = tuple((ring is self.weights, *rest) for ring, *rest in self.coming)
+        return (now - taken, self.source.state(), self.weights.state(now, taken),
+                self.records.state(now, taken), coming, read is None and now - self.input)
+
+    def jump(self, cycles: int, beats: int) -> None:
+        """The tape and its rings, ``cycles`` later and ``beats`` further on."""
+        self.source.jump(cycles, beats)
+        self.weights.jump(cycles)
+        self.records.jump(cycles)
 
     def queue(self, records: int = 0, words: int = 0) -> None:
         """What the tape brings next: packets of records and of weights."""
@@ -194,10 +168,7 @@ class EngineTime:
 
     def beats(self, count: int, earliest: int = 0) -> int:
         """The tape's next beats, taken from ``earliest`` on; the cycle of the last one."""
-        taken = 0
-        for _ in range(count):
-            taken = self.source.take(earliest)
-        return taken
+        return self.source.take(count, earliest)
 
     def end_tape(self) -> None:
         """What stands on the tape behind an image's last layer."""
@@ -241,7 +212,8 @@ class LayerTime:
         self.room      = config.results // config.tile_results
         self.time      = start            # the next cycle in which a read may be issued
         self.last_slot = -self.spacing    # start of the last slot of the tile before
-        self.leaves: list[int] = []       # when a tile's last value went into the requantizer
+        # When the last value of each tile in the queue went into the requantizer:
+        self.leaves: deque[int] = deque(maxlen=self.room)
         self.last_take = -self.turns
         self.last_byte = 0
         self.collected = 0
@@ -251,8 +223,7 @@ class LayerTime:
         """Mode LOAD: a byte a cycle, straight into the queue."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         first = max(self.time, self.engine.input + 1)
-        for index in range(count):
-            self.value(first + index)
+        self.values(first, count)
         self.engine.input = first + count - 1
         self.last_byte = self.last_take + self.latency
 
@@ -261,18 +232,61 @@ class LayerTime:
         f = self.fields
         is_last_group = group == f["groups"]
         channels = f["last_channels" if is_last_group else "channels"] + 1
-        for row in range(f["rows"] + 1):
-            for tile in range(f["tiles"] + 1):
+        base = f["out_base"] + group * (f["channels"] + 1)
+        for row in self.steps(f["rows"] + 1, base, f["out_row"]):
+            start, stride = base + row * f["out_row"], self.columns * f["out_pixel"]
+            for tile in self.steps(f["tiles"] + 1, start, stride):
                 first = row == 0 and tile == 0
                 last = row == f["rows"] and tile == f["tiles"]
                 pixels = self.columns if tile < f["tiles"] or not self.is_array \
                     else f["last_columns"] + 1
                 done = self.fetch(first, last)
-                address = (f["out_base"] + group * (f["channels"] + 1) + row * f["out_row"]
-                           + tile * self.columns * f["out_pixel"])
-                self.collect(done, pixels, channels, address)
+                self.collect(done, pixels, channels, start + tile * stride)
         if self.is_array and not f.get("shared_record"):
             self.engine.records.released += [self.records_free()] * self.engine.config.rows
+
+    def groups(self) -> Iterator[int]:
+        """Those groups that do not go as earlier ones went."""
+        f = self.fields
+        return self.steps(f["groups"] + 1, f["out_base"], f["channels"] + 1, self.is_array)
+
+    def steps(self, count: int, address: int, stride: int, with_tape: bool = False
+              ) -> Iterator[int]:
+        """Of ``count`` steps whose output begins ``stride`` further on each, those that do not go
+        as earlier ones went. The first and the last step are like no others."""
+        engine, repeats = self.engine, Repeats()
+        step = 0
+        while step < count:
+            if 0 < step < count - 1:
+                state = (self.state(), (address + step * stride) % engine.config.banks,
+                         with_tape and engine.state(self.time))
+                period, cycles, beats = repeats.found(state, step, self.time, engine.source.index)
+                times = (count - 1 - step) // period if period else 0
+                if times:
+                    self.jump(times * cycles)
+                    if with_tape:
+                        engine.jump(times * cycles, times * beats)
+                    step += times * period
+            yield step
+            step += 1
+
+    def state(self) -> Hashable:
+        """All but the time that later tiles depend on, besides the tape."""
+        now, writes = self.time, self.engine.writes
+        return (now - self.last_slot, now - self.last_take,
+                tuple(now - time for time in self.leaves),
+                tuple(now - time for time in writes[bisect_right(writes, self.last_slot):]))
+
+    def jump(self, cycles: int) -> None:
+        """Goes on ``cycles`` later."""
+        writes = self.engine.writes
+        writes[:] = [time + cycles for time in writes[bisect_right(writes, self.last_slot):]]
+        self.leaves.extend([time + cycles for time in self.leaves])
+        self.time      += cycles
+        self.last_slot += cycles
+        self.last_take += cycles
+        self.last_byte += cycles
+        self.collected += cycles
 
     def fetch(self, first: bool, last: bool) -> int:
         """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
@@ -309,8 +323,8 @@ class LayerTime:
         if is_last:
             if self.spacing > 1:
                 time = max(time, engine.after(self.last_slot, self.spacing - 1) + 1)
-            if len(self.leaves) >= self.room:
-                time = max(time, self.leaves[-self.room] + 1)
+            if len(self.leaves) == self.room:
+                time = max(time, self.leaves[0] + 1)
         time = engine.after(time - 1, 1)
         if is_last:
             self.last_slot = time
@@ -323,11 +337,12 @@ class LayerTime:
         banks, latency = self.engine.config.banks, self.latency
         writes = self.engine.writes
         for pixel in range(pixels):
-            shifted = done + 1 + pixel * self.lanes
-            for channel in range(channels):
-                self.value(shifted + channel)
-                if not to_stream and (channel == channels - 1
-                                      or (address + channel) % banks == banks - 1):
+            queued, at, end = done + 1 + pixel * self.lanes, address, address + channels
+            while at < end:                      # a word of the scratchpad at a time
+                count = end - at if to_stream else min(end - at, banks - at % banks)
+                self.values(queued, count)
+                queued, at = queued + count, at + count
+                if not to_stream:
                     writes.append(self.last_take + latency)
             address += self.fields["out_pixel"]
         self.leaves.append(self.last_take)
@@ -339,6 +354,8 @@ class LayerTime:
         byte they have all been read (hw/requantize.py)."""
         return self.last_take + self.latency - 3
 
-    def value(self, queued: int) -> None:
-        """One value that enters the queue at ``queued``: when the requantizer takes it."""
-        self.last_take = max(queued + 2, self.last_take + self.turns)
+    def values(self, queued: int, count: int) -> None:
+        """Values that enter the queue from ``queued`` on, one a cycle: when the requantizer takes
+        the last of them."""
+        self.last_take = max(queued + 2 + (count - 1) * self.turns,
+                             self.last_take + count * self.turns)
