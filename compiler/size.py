@@ -5,9 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
-from compiler.program import Program, compile_model
+from compiler.layers import Layer
+from compiler.lower import lower
+from compiler.program import Prepared, Program, assemble, prepare
 from hw.config import EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
@@ -15,30 +18,41 @@ LEAST_SCRATCHPAD = 1 << 12
 MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 
 
-def fit(graph: Graph, engine: EngineConfig, profile: str) -> Program:
+def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """The model compiled for ``engine`` with all that it does not need left out.
 
     What is left out: scratchpad that stays empty, bits of the multiplier, addition, padding.
     ModelError where even the whole engine cannot run it.
     """
-    whole = compile_model(graph, engine, profile)
-    peak = whole.plan.peak_bytes
-    smaller = replace(
-        engine,
-        scratchpad_bytes=min(engine.scratchpad_bytes,
-                             max(LEAST_SCRATCHPAD, 1 << (peak - 1).bit_length())),
-        addition=any(layer.mode == Mode.ADD for layer in whole.layers),
-        padding=any(layer.fields.get("padded") for layer in whole.layers))
-    for width in MULTIPLIER_WIDTHS:
-        if width < engine.multiplier_width:
-            try:
-                return compile_model(graph, replace(smaller, multiplier_width=width), profile)
-            except ModelError:
-                pass
+    prepared = prepare(model) if isinstance(model, Graph) else model
+    device = prepared.partition.device
+    config, layers, plan = narrowest(device, engine, profile)
+    config = replace(config,
+                     addition=any(layer.mode == Mode.ADD for layer in layers),
+                     padding=any(layer.fields.get("padded") for layer in layers))
+    smaller = max(LEAST_SCRATCHPAD, 1 << (plan.peak_bytes - 1).bit_length())
     try:
-        return compile_model(graph, smaller, profile)
+        return assemble(prepared, replace(
+            config, scratchpad_bytes=min(engine.scratchpad_bytes, smaller)), profile, layers, plan)
     except ModelError:                           # the last word of a full scratchpad
-        return whole
+        return assemble(prepared, config, profile, layers, plan)
+
+
+def narrowest(device: Graph, engine: EngineConfig, profile: str
+              ) -> tuple[EngineConfig, list[Layer], Plan]:
+    """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
+    first, *others = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
+                        if width < engine.multiplier_width), engine]
+    try:
+        return first, *lower(device, profile, first)
+    except ModelError:
+        whole = engine, *lower(device, profile, engine)      # or all reasons why not
+    for config in others[:-1]:
+        try:
+            return config, *lower(device, profile, config)
+        except ModelError:
+            pass
+    return whole
 
 
 def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
