@@ -52,8 +52,8 @@ def refused(capsys, code: int, *argv) -> str:
      "alone; found int8 weights with float32 activations (dynamic range quantization); convert the "
      "float model again with a representative dataset and TFLITE_BUILTINS_INT8"),
     ("mnist/s0_mlp_784_512_100_10_tf1_uint8",
-     "error: operator 0 FULLY_CONNECTED: weights 'MatMul;FakeQuantWithMinMaxVars' have zero point "
-     "18, and the array needs 0; quantize the model again with a current converter, which gives "
+     "  operator 2 FULLY_CONNECTED: weights 'MatMul_2;FakeQuantWithMinMaxVars_2' have zero point "
+     "21, and the array needs 0; quantize the model again with a current converter, which gives "
      "symmetric weights"),
 ])
 def test_refused_models(capsys, name, text):
