@@ -109,7 +109,8 @@ def views(graph: Graph) -> dict[int, int]:
     buffer_of = {tensor: tensor for tensor in graph.inputs}
     for op in graph.operators:
         for tensor in op.outputs:
-            buffer_of[tensor] = buffer_of[op.inputs[0]] if op.kind in VIEWS else tensor
+            is_view = op.kind in VIEWS and op.inputs
+            buffer_of[tensor] = buffer_of.get(op.inputs[0], tensor) if is_view else tensor
     return buffer_of
 
 

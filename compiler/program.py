@@ -148,3 +148,13 @@ def write_whole(path: Path, content: bytes) -> None:
 def tensor_bytes(program: Program, tensor: int) -> int:
     """Size of a device tensor."""
     return int(np.prod(program.partition.device.tensors[tensor].shape, dtype=np.int64))
+
+
+def input_bytes(program: Program) -> int:
+    """Bytes that one image brings to the device."""
+    return sum(tensor_bytes(program, index) for index in program.partition.device.inputs)
+
+
+def output_bytes(program: Program) -> int:
+    """Bytes that the device gives for one image."""
+    return sum(tensor_bytes(program, index) for index in program.partition.device.outputs)

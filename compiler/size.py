@@ -9,9 +9,10 @@ from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import lower
+from compiler.lower import VIEWS, lower, lower_operator, plan_stripes, views
 from compiler.program import Prepared, Program, assemble, prepare
-from hw.config import EngineConfig, Mode
+from compiler.targets import Target
+from hw.config import TAPE_OFFSET, EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
 # Bits of the requantizer's multiplier, from the smallest that most models get by with.
@@ -41,18 +42,39 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
 def narrowest(device: Graph, engine: EngineConfig, profile: str
               ) -> tuple[EngineConfig, list[Layer], Plan]:
     """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
-    first, *others = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
-                        if width < engine.multiplier_width), engine]
+    configs = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
+                 if width < engine.multiplier_width), engine]
     try:
-        return first, *lower(device, profile, first)
+        plan_stripes(device, views(device), engine)
     except ModelError:
-        whole = engine, *lower(device, profile, engine)      # or all reasons why not
-    for config in others[:-1]:
+        configs = configs[-1:]                               # no multiplier makes up for that
+    # An operator rules out the widths that are too narrow for it; the next one goes on from there.
+    place = dict.fromkeys(range(len(device.tensors)), 0)
+    for op in device.operators:
+        while len(configs) > 1 and op.kind not in VIEWS:
+            try:
+                lower_operator(device, op, place, profile, configs[0])
+                break
+            except ModelError:
+                configs.pop(0)
+    for config in configs[:-1]:
         try:
             return config, *lower(device, profile, config)
         except ModelError:
             pass
-    return whole
+    return engine, *lower(device, profile, engine)           # or all reasons why not
+
+
+def slot_of(program: Program, target: Target) -> int:
+    """Bytes of the slot that holds the program on its board; ModelError where there is no room."""
+    size = TAPE_OFFSET + len(program.tape)
+    if size > target.slot_bytes:
+        raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
+                         f"{target.slot_bytes:,} bytes would have to hold {size:,}; take a board "
+                         "with a larger store, or a smaller model")
+    if target.flash_dq:
+        return target.slot_bytes
+    return min(target.slot_bytes, 1 << (size - 1).bit_length())      # near, and rare
 
 
 def engines(engine: EngineConfig) -> Iterator[EngineConfig]:

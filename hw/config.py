@@ -7,7 +7,7 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 
 import enum
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -182,6 +182,7 @@ class Mode(enum.IntEnum):
     ADD = 3        # the vector unit: the two taps side by side, for the requantizer to weigh
 
 
+@cache
 def layer_layout(config):
     """The configuration of one layer: loop counts less one, strides in bytes, and modes.
 
