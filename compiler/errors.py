@@ -1,4 +1,4 @@
-"""The one exception that users of the compiler meet."""
+"""The exceptions that users of the compiler meet."""
 
 
 class ModelError(Exception):
@@ -7,3 +7,7 @@ class ModelError(Exception):
     The text is one sentence for the user: the thing (operator index, name, tensor), the rule, the
     value found, and the remedy. The command line prints it behind ``error: `` and exits with 3.
     """
+
+
+class DataError(Exception):
+    """Inputs that cannot be had or used; the text is one sentence for the user."""

@@ -2,14 +2,17 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.errors import ModelError
-from compiler.ir import Graph
+from compiler.finding import Reasons
+from compiler.ir import Graph, Operator
 from compiler.layers import (
     Image,
     Layer,
     Window,
+    check_fields,
     flat_fields,
     identity_records,
     one_tile_each,
@@ -31,36 +34,57 @@ LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
 
+NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
+ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
+
+
 def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
     """The engine's layers in order, and where the scratchpad holds what.
 
-    The first layers load the graph's inputs, the last ones put out its outputs.
+    The first layers load the graph's inputs, the last ones put out its outputs. ModelError with
+    all reasons where the engine cannot run them.
     """
-    for op in graph.operators:
-        if op.kind not in LOWER and op.kind not in VIEWS:
-            raise ModelError(
-                f"operator {op.index} {op.kind} is not supported; the engine runs "
-                f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+    reasons = Reasons()
     buffer_of = views(graph)
-    plan, striped = plan_stripes(graph, buffer_of, config)
-    place = {tensor: plan.offsets[buffer_of[tensor]] for tensor in buffer_of}
+    plan, striped = NO_PLAN
+    with reasons.of():
+        plan, striped = plan_stripes(graph, buffer_of, config)
+    if not plan.buffers:                         # one reason; other fields may be wrong as well
+        config = replace(config, scratchpad_bytes=ROOMY)
+    place = {tensor: plan.offsets.get(buffer_of[tensor], 0) for tensor in buffer_of}
 
     layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
     waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
     for op in graph.operators:
         if op.kind in VIEWS:
             continue
-        lowered = list(LOWER[op.kind](graph, op, place, profile, config))
-        if op.outputs[0] in striped:
-            waiting[op.outputs[0]] = lowered
-            continue
-        if op.inputs[0] in waiting:
-            lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
-                                  graph.tensors[op.outputs[0]].shape[1])
-        for layer in lowered:
-            layers.extend(fitted(layer, config))
+        with reasons.of(op):
+            lowered = lower_operator(graph, op, place, profile, config)
+            if op.outputs[0] in striped:
+                waiting[op.outputs[0]] = lowered
+                continue
+            if op.inputs[0] in waiting:
+                lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
+                                      graph.tensors[op.outputs[0]].shape[1])
+            for layer in lowered:
+                layers.extend(fitted(layer, config))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
+    operators = {op.index: op for op in graph.operators}
+    for layer in layers:
+        with reasons.of(operators.get(layer.operator)):
+            check_fields(layer, config)
+    reasons.refuse(graph.name)
     return layers, plan
+
+
+def lower_operator(graph: Graph, op: Operator, place: dict[int, int], profile: str,
+                   config: EngineConfig) -> list[Layer]:
+    """The layers of one operator, whose tensors are at ``place``."""
+    if op.kind not in LOWER:
+        raise ModelError(
+            f"operator {op.index} {op.kind} is not supported; the engine runs "
+            f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+    return list(LOWER[op.kind](graph, op, place, profile, config))
 
 
 def plan_stripes(graph: Graph, buffer_of: dict[int, int],
@@ -85,7 +109,8 @@ def views(graph: Graph) -> dict[int, int]:
     buffer_of = {tensor: tensor for tensor in graph.inputs}
     for op in graph.operators:
         for tensor in op.outputs:
-            buffer_of[tensor] = buffer_of[op.inputs[0]] if op.kind in VIEWS else tensor
+            is_view = op.kind in VIEWS and op.inputs
+            buffer_of[tensor] = buffer_of.get(op.inputs[0], tensor) if is_view else tensor
     return buffer_of
 
 

@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 
 from hw.config import EngineConfig
 
+LINE_BAUD = 1_000_000          # of the line between host and board
+LINE_OVERHEAD = 1.03           # of frames around bytes of input
+
 
 @dataclass(frozen=True)
 class Target:
@@ -55,3 +58,8 @@ TARGETS = {target.name: target for target in (
     Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]
+
+
+def line_images_per_second(input_bytes: int, baud: int = LINE_BAUD) -> float:
+    """The most that the line can bring."""
+    return baud / 10 / (input_bytes * LINE_OVERHEAD)

@@ -7,6 +7,7 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 
 import enum
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -132,17 +133,17 @@ class EngineConfig:
         """Records of a layer with `shared_record`: two for each requantizer."""
         return 2 * self.requantizers
 
-    @property
+    @cached_property
     def header_beats(self):
         """Beats of a packet's header."""
         return -(-HEADER.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def record_beats(self):
         """Beats of one requantizer record."""
         return -(-RECORD.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def layer_beats(self):
         """Beats of a layer's configuration."""
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
@@ -218,6 +219,7 @@ class Mode(enum.IntEnum):
     ADD = 3        # the vector unit: the two taps side by side, for the requantizer to weigh
 
 
+@cache
 def layer_layout(config):
     """The configuration of one layer: loop counts less one, strides in bytes, and modes.
 

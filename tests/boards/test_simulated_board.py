@@ -11,9 +11,9 @@ from small_models import dense
 from boards.__main__ import main
 from boards.driver import BoardError, Driver
 from compiler.cycles import predict
+from compiler.golden import Golden
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.board import SimulatedBoard
-from sim.golden import Golden
 
 BOARDS = ("icebreaker", "upduino", "hx8k", "ulx3s-85f")
 SIZES = (24, 16, 10)

@@ -11,12 +11,12 @@ from write_tflite import WrittenModel, WrittenTensor
 
 from compiler.__main__ import main as compiler_main
 from compiler.errors import ModelError
+from compiler.golden import Golden
 from compiler.program import compile_model, load
 from compiler.tape import write_tape
 from compiler.targets import DEFAULT
 from sim.__main__ import main
 from sim.compare import locate
-from sim.golden import Golden
 from sim.rtl import RtlEngine
 
 ROOT = Path(__file__).parents[2]
@@ -52,8 +52,8 @@ def refused(capsys, code: int, *argv) -> str:
      "alone; found int8 weights with float32 activations (dynamic range quantization); convert the "
      "float model again with a representative dataset and TFLITE_BUILTINS_INT8"),
     ("mnist/s0_mlp_784_512_100_10_tf1_uint8",
-     "error: operator 0 FULLY_CONNECTED: weights 'MatMul;FakeQuantWithMinMaxVars' have zero point "
-     "18, and the array needs 0; quantize the model again with a current converter, which gives "
+     "  operator 2 FULLY_CONNECTED: weights 'MatMul_2;FakeQuantWithMinMaxVars_2' have zero point "
+     "21, and the array needs 0; quantize the model again with a current converter, which gives "
      "symmetric weights"),
 ])
 def test_refused_models(capsys, name, text):

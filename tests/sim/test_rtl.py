@@ -14,10 +14,10 @@ from small_models import dense
 
 from compiler.cycles import predict
 from compiler.errors import ModelError
+from compiler.golden import Golden
 from compiler.program import Program, compile_model
 from compiler.targets import DEFAULT, TARGETS
 from hw.config import EngineConfig
-from sim.golden import Golden
 from sim.host import Host
 from sim.rtl import RtlEngine
 

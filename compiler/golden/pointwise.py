@@ -6,9 +6,9 @@ import numpy as np
 
 from compiler.binary import BINARY_KINDS, binary_table
 from compiler.errors import ModelError
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.unary import UNARY_KINDS, unary_table
-from sim.golden.kernel import Kernel
 
 
 def unary(graph: Graph, op: Operator, profile: str) -> Kernel:

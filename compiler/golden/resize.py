@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.numerics import round_away, truncated_divide
-from sim.golden.kernel import Kernel
 
 
 def nearest_indices(op: Operator, size_in: int, size_out: int) -> np.ndarray:

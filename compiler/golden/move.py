@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.kernel import Kernel, constant
 from compiler.ir import Graph, Operator
 from compiler.numerics import integer_range, round_away
-from sim.golden.kernel import Kernel, constant
 
 
 def reshape(graph: Graph, op: Operator, profile: str) -> Kernel:
