@@ -11,8 +11,8 @@ import numpy as np
 from compiler.binary import add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
-from compiler.requantize import weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, optional, verify
+from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -90,7 +90,7 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, CONV_2D,
     DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU,
     LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX,
-    SQUEEZE and TANH.
+    SQUEEZE, TANH and TRANSPOSE_CONV.
 
     Replace it by these, or cut the model before it.
     """
@@ -105,7 +105,7 @@ def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
     """
     before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
     after = ("float32",) if op.kind == "DEQUANTIZE" else ACTIVATIONS
-    for index, allowed in ((op.inputs[0], before), (op.outputs[0], after)):
+    for index, allowed in ((source_of(op), before), (op.outputs[0], after)):
         if graph.tensors[index].dtype not in allowed:
             yield index, graph.tensors[index].dtype
 
@@ -123,22 +123,22 @@ def float_at_the_edge(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def constant_parameters(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Weights, biases, axes and paddings must be constant.
+    """Weights, biases, axes, shapes and paddings must be constant.
 
     Export the model with its variables frozen and its shapes fixed.
     """
-    for index in op.inputs[1:]:
-        if index != -1 and graph.tensors[index].data is None:
+    for index in op.inputs:
+        if index not in (-1, source_of(op)) and graph.tensors[index].data is None:
             yield index, "a tensor computed at run time"
 
 
 def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The first input must be computed, not constant.
+    """The activations must be computed, not constant.
 
     Fold constants before the conversion.
     """
-    if graph.tensors[op.inputs[0]].data is not None:
-        yield op.inputs[0], "a constant"
+    if graph.tensors[source_of(op)].data is not None:
+        yield source_of(op), "a constant"
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -167,7 +167,7 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Train with smaller biases, or split the layer.
     """
-    source, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    source, weights = graph.tensors[source_of(op)], graph.tensors[op.inputs[1]]
     if weights.data is None:
         return
     info = np.iinfo(source.dtype)
@@ -175,9 +175,10 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
     axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
     centred = np.abs(weights.data.astype(np.int64) - weight_zero_point(graph, op))
     sums = np.moveaxis(centred, axis, 0).reshape(weights.shape[axis], -1).sum(axis=1) * largest
-    bias = optional(graph, op, 2)
-    if bias is not None and bias.data is not None:
-        sums = sums + np.abs(bias.data.astype(np.int64).reshape(-1))
+    bias = bias_of(op)
+    added = None if bias is None else graph.tensors[bias].data
+    if added is not None:
+        sums = sums + np.abs(added.astype(np.int64).reshape(-1))
     if int(sums.max()) >= 2**31:
         yield op.inputs[1], f"up to {int(sums.max())} in channel {int(sums.argmax())}"
 
@@ -187,7 +188,7 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Calibrate the model again, a scale is wrong.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
     scales: tuple[float, ...] = (1.0,)
     if op.kind in DOT_PRODUCTS:
         weights = graph.tensors[op.inputs[1]]

@@ -35,6 +35,12 @@ RIGHT = {
     "DEPTHWISE_CONV_2D": (CONV, [int8("x", (1, 4, 4, 2)),
                                  int8("w", (1, 3, 3, 4), data=np.ones((1, 3, 3, 4), np.int8)),
                                  constant("b", [1, 2, 3, 4])], int8("y", (1, 4, 4, 4))),
+    "TRANSPOSE_CONV": ({"padding": "SAME", "stride_h": 2, "stride_w": 2,
+                        "fused_activation_function": "NONE"},
+                       [constant("shape", [1, 8, 8, 3]),
+                        int8("w", (3, 3, 3, 2), data=np.ones((3, 3, 3, 2), np.int8)),
+                        int8("x", (1, 4, 4, 2)), constant("b", [1, 2, 3])],
+                       int8("y", (1, 8, 8, 3))),
     "FULLY_CONNECTED": ({"fused_activation_function": "NONE", "weights_format": "DEFAULT",
                          "keep_num_dims": False},
                         [int8("x", (1, 2, 3)), int8("w", (4, 6), data=np.ones((4, 6), np.int8)),
@@ -122,6 +128,19 @@ WRONG = [
     (graph_of("DEPTHWISE_CONV_2D", x={"shape": (1, 4, 4, 3)}),
      "operator 0 DEPTHWISE_CONV_2D: " + SHAPE + "weights [1, 3, 3, 4] for 3 input channels"
      + FIXED),
+    (graph_of("TRANSPOSE_CONV", x={"shape": (1, 4, 4, 3)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "weights [3, 3, 3, 2] for 3 input channels" + FIXED),
+    (graph_of("TRANSPOSE_CONV", {"stride_h": 3}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "an output of [1, 8, 8, 3] for an input of "
+     "[1, 4, 4, 2] and weights [3, 3, 3, 2]" + FIXED),
+    (graph_of("TRANSPOSE_CONV", shape={"shape": (3,), "data": np.array([1, 8, 8], np.int32)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "an output of [1, 8, 8] for an input of "
+     "[1, 4, 4, 2] and weights [3, 3, 3, 2]" + FIXED),
+    (graph_of("TRANSPOSE_CONV", b={"shape": (2,), "data": np.zeros(2, np.int32)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "a bias of [2] for 3 output channels" + FIXED),
+    (graph_of("TRANSPOSE_CONV", shape={"dtype": "float32"}),
+     "operator 0 TRANSPOSE_CONV, tensor 'shape': tensors of one operator must have types that "
+     "belong together; found float32 where indices belong" + DAMAGED),
     (graph_of("FULLY_CONNECTED", x={"shape": (1, 5)}),
      "operator 0 FULLY_CONNECTED: " + SHAPE + "an input of [1, 5] for weights [4, 6]" + FIXED),
     (graph_of("FULLY_CONNECTED", y={"shape": (4, 1)}),
@@ -181,11 +200,11 @@ WRONG = [
     (graph_of("QUANTIZE", x={"dtype": "int32"}),
      "operator 0 QUANTIZE, tensor 'x': " + INTEGER.format("int32")),
     (graph_of("CONV_2D", w={"data": None}),
-     "operator 0 CONV_2D, tensor 'w': weights, biases, axes and paddings must be constant; found a "
-     "tensor computed at run time; export the model with its variables frozen and its shapes "
-     "fixed"),
+     "operator 0 CONV_2D, tensor 'w': weights, biases, axes, shapes and paddings must be constant; "
+     "found a tensor computed at run time; export the model with its variables frozen and its "
+     "shapes fixed"),
     (graph_of("RELU", x={"data": np.zeros((1, 4), np.int8)}),
-     "operator 0 RELU, tensor 'x': the first input must be computed, not constant; found a "
+     "operator 0 RELU, tensor 'x': the activations must be computed, not constant; found a "
      "constant; fold constants before the conversion"),
     (graph_of("CONV_2D", w={"quantization": Quantization((0.5,), (3,))}),
      "operator 0 CONV_2D, tensor 'w': the zero point of CONV_2D's int8 weights must be 0, for "
@@ -277,7 +296,7 @@ def test_float_inside_of_a_model():
 UNSUPPORTED = ("the operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, "
                "CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, "
                "HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, "
-               "RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE and TANH; "
+               "RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE, TANH and TRANSPOSE_CONV; "
                "found {}; replace it by these, or cut the model before it")
 
 
