@@ -17,7 +17,7 @@ from compiler.layers import (
 )
 from compiler.lower_conv import convolution, transposed
 from compiler.lower_dense import fully_connected
-from compiler.lower_reduce import average
+from compiler.lower_reduce import average, maxima, sums
 from compiler.lower_vector import add, maximum, pad, unary
 from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.unary import UNARY_KINDS
@@ -26,7 +26,8 @@ from hw.config import EngineConfig, Mode
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
     "FULLY_CONNECTED": fully_connected,
-    "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add, "PAD": pad,
+    "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
+    "MAX_POOL_2D": maximum, "ADD": add, "PAD": pad,
     **dict.fromkeys(UNARY_KINDS, unary),
 }
 

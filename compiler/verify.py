@@ -16,6 +16,7 @@ from compiler.requantize import bias_of, source_of
 DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX")
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
 SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES)
@@ -27,7 +28,8 @@ ARITY = {
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
     "ADD": (2, 2),
-    "MEAN": (2, 2),
+    **dict.fromkeys(REDUCTIONS, (2, 2)),
+    "ARG_MAX": (2, 2),
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
@@ -35,7 +37,8 @@ ARITY = {
 }
 
 # Inputs that are axes, sizes and the like.
-INDICES = (("MEAN", 1), ("PAD", 1), ("EXPAND_DIMS", 1), ("TRANSPOSE_CONV", 0))
+INDICES = (*((kind, 1) for kind in (*REDUCTIONS, "ARG_MAX", "PAD", "EXPAND_DIMS")),
+           ("TRANSPOSE_CONV", 0))
 
 
 def verify(graph: Graph) -> list[Finding]:
@@ -96,7 +99,7 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
     Convert the model again, its file is damaged.
     """
     source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
-    if op.kind not in ("QUANTIZE", "DEQUANTIZE") and output.dtype != source.dtype:
+    if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and output.dtype != source.dtype:
         yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
     if op.kind == "ADD" and graph.tensors[op.inputs[1]].dtype != source.dtype:
         yield op.inputs[1], f"{graph.tensors[op.inputs[1]].dtype} beside {source.dtype}"
@@ -275,8 +278,8 @@ def padded_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
                  for size, (before, after) in zip(source, pairs, strict=True))
 
 
-def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
-    """Of MEAN: reduced dimensions become 1, or go."""
+def reduced_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of MEAN and its like: reduced dimensions become 1, or go."""
     source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
     if axes.data is None:
         return None
@@ -287,6 +290,18 @@ def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     if op.options["keep_dims"]:
         return tuple(1 if axis in reduced else size for axis, size in enumerate(source))
     return tuple(size for axis, size in enumerate(source) if axis not in reduced)
+
+
+def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of ARG_MAX: its dimension goes."""
+    source, axis = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if axis.data is None:
+        return None
+    listed = axis.data.reshape(-1).tolist()
+    if len(listed) != 1 or not -len(source) <= listed[0] < len(source):
+        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+    gone = listed[0] % len(source)
+    return source[:gone] + source[gone + 1:]
 
 
 def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -302,5 +317,6 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     "TRANSPOSE_CONV": transposed_shape,
     "ADD": added_shape,
     "PAD": padded_shape,
-    "MEAN": mean_shape,
+    **dict.fromkeys(REDUCTIONS, reduced_shape),
+    "ARG_MAX": arg_max_shape,
 }
