@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compiler.binary import add_rule
+from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
 from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
@@ -17,6 +17,7 @@ from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, ve
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 SUPPORTED = tuple(sorted(ARITY))
+PAIRS = (*BINARY_KINDS, "BATCH_MATMUL")          # where either input may be constant
 # Between float and integer: their float side is at the edge of the model, on the host.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -88,9 +89,10 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
-    CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH,
-    LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1,
-    RESHAPE, SOFTMAX, SQUEEZE, SUM, TANH and TRANSPOSE_CONV.
+    BATCH_MATMUL, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED,
+    HARD_SWISH, LEAKY_RELU, LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MUL, PAD, PRELU,
+    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE, SUB, SUM, TANH and
+    TRANSPOSE_CONV.
 
     Replace it by these, or cut the model before it.
     """
@@ -140,6 +142,26 @@ def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
     """
     if graph.tensors[source_of(op)].data is not None:
         yield source_of(op), "a constant"
+
+
+def one_computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One of two inputs must be computed, not constant.
+
+    Fold constants before the conversion.
+    """
+    if all(graph.tensors[index].data is not None for index in op.inputs):
+        yield None, "two constants"
+
+
+def one_constant_factor(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One factor of BATCH_MATMUL must be constant and the other computed, for the weights are on
+    the tape.
+
+    Replace it by FULLY_CONNECTED with constant weights, or cut the model before it.
+    """
+    constants = [index for index in op.inputs if graph.tensors[index].data is not None]
+    if len(constants) != 1:
+        yield None, f"{('none', 'one', 'two')[len(constants)]} of its factors constant"
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -200,8 +222,22 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{multiplier:g}"
 
 
+def bounded_products(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The product of the input scales over the output scale must be below 2**16, and for PRELU the
+    first input's too.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    (first, second), output = (graph.tensors[index].scale for index in op.inputs), \
+        graph.tensors[op.outputs[0]].scale
+    ratios = (first * second / output, first / output)
+    multiplier = max(ratios) if op.kind == "PRELU" else ratios[0]
+    if multiplier >= 1 << 16:
+        yield op.outputs[0], f"{multiplier:g}"
+
+
 def bounded_sum(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The output scale of ADD must be above twice the larger input scale over 2**20.
+    """The output scale of ADD and SUB must be above twice the larger input scale over 2**20.
 
     Calibrate the model again, a scale is wrong.
     """
@@ -289,8 +325,8 @@ def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
 
 
-def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """EXP must be of int8, for TFLite has no EXP of uint8.
+def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """EXP and BATCH_MATMUL must be of int8, for TFLite has none of uint8.
 
     Convert the model again, with a current converter.
     """
@@ -301,19 +337,22 @@ def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
     ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", "PAD", *RESHAPES), constant_parameters),
-    (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
+    (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
+    (BINARY_KINDS, one_computed_input),
+    (("BATCH_MATMUL",), one_constant_factor),
     (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
     ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
      bounded_multipliers),
-    (("ADD",), bounded_sum),
-    ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
+    (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
+    (("ADD", "SUB"), bounded_sum),
+    ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
     ((*POOLS, *RESHAPES, "REDUCE_MAX", "PAD"), equal_quantization),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
     (("LEAKY_RELU",), bounded_slope),
     (("LOGISTIC", "TANH"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),
-    (("EXP",), signed_exponential),
+    (("EXP", "BATCH_MATMUL"), signed),
 )

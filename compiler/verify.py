@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from compiler.binary import BINARY_KINDS
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
 from compiler.requantize import bias_of, source_of
@@ -27,7 +28,7 @@ ARITY = {
     "TRANSPOSE_CONV": (3, 4),
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
-    "ADD": (2, 2),
+    **dict.fromkeys((*BINARY_KINDS, "BATCH_MATMUL"), (2, 2)),
     **dict.fromkeys(REDUCTIONS, (2, 2)),
     "ARG_MAX": (2, 2),
     "RESHAPE": (1, 2),
@@ -101,8 +102,10 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
     source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
     if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and output.dtype != source.dtype:
         yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
-    if op.kind == "ADD" and graph.tensors[op.inputs[1]].dtype != source.dtype:
-        yield op.inputs[1], f"{graph.tensors[op.inputs[1]].dtype} beside {source.dtype}"
+    if op.kind in (*BINARY_KINDS, "BATCH_MATMUL"):
+        other = graph.tensors[op.inputs[1]].dtype
+        if other != source.dtype:
+            yield op.inputs[1], f"{other} beside {source.dtype}"
     if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
         weights, bias = graph.tensors[op.inputs[1]], bias_of(op)
         if weights.dtype != source.dtype:
@@ -247,13 +250,29 @@ def dense_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return rows, weights[0]
 
 
-def added_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """Of ADD: the inputs broadcast."""
+def broadcast_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of operators of two inputs, value by value: these broadcast."""
     first, second = (graph.tensors[index].shape for index in op.inputs)
     try:
         return np.broadcast_shapes(first, second)
     except ValueError:
         raise ShapeError(f"inputs of {list(first)} and {list(second)}") from None
+
+
+def product_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of BATCH_MATMUL: the last two axes are the factors', those before them broadcast."""
+    first, second = shapes = [graph.tensors[index].shape for index in op.inputs]
+    if min(len(first), len(second)) >= 2:
+        (rows, depth), (depth_2, columns) = (
+            shape[:-3:-1] if is_turned else shape[-2:]
+            for shape, is_turned in zip(shapes, (op.options["adj_x"], op.options["adj_y"]),
+                                        strict=True))
+        try:
+            if depth == depth_2:
+                return *np.broadcast_shapes(first[:-2], second[:-2]), rows, columns
+        except ValueError:
+            pass
+    raise ShapeError(f"factors of {list(first)} and {list(second)}")
 
 
 def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -315,7 +334,8 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     **dict.fromkeys(SAME_SHAPE, same_shape),
     "FULLY_CONNECTED": dense_shape,
     "TRANSPOSE_CONV": transposed_shape,
-    "ADD": added_shape,
+    **dict.fromkeys(BINARY_KINDS, broadcast_shape),
+    "BATCH_MATMUL": product_shape,
     "PAD": padded_shape,
     **dict.fromkeys(REDUCTIONS, reduced_shape),
     "ARG_MAX": arg_max_shape,

@@ -1,8 +1,10 @@
-"""The vector unit: maxima, copies and pairs of scratchpad words, no weights."""
+"""The vector unit: maxima, copies, pairs and products of scratchpad words, no weights."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
+from .config import PRODUCT_BITS
 
 
 class Vector(wiring.Component):
@@ -10,31 +12,37 @@ class Vector(wiring.Component):
 
     ``word`` counts with ``valid``; `first` and `last` mark a tile's ends. From the
     cycle after the last, each ``shift`` brings the next lane to ``o``: its maximum; with ``pair``
-    the first word's byte as the requantizer's lower digit, the last word's as the digit above.
+    the first word's byte as the requantizer's lower digit, the last word's as the digit above,
+    with ``flip`` all its bits flipped; with ``multiply`` the product of both, each less its
+    ``zero_points``.
     """
 
     def __init__(self, config):
         self.config = config
         super().__init__({
             "pair":  In(1),
+            "flip":  In(1),
+            "multiply":    In(1),
+            "zero_points": In(data.ArrayLayout(signed(8), 2)),
             "valid": In(1),
             "first": In(1),
             "last":  In(1),
             "word":  In(data.ArrayLayout(signed(8), config.word_bytes)),
             "shift": In(1),
-            "o":     Out(signed(config.digit_width + 8)),
+            "o":     Out(signed(config.vector_width)),
         })
 
     def elaborate(self, platform):
         m = Module()
-        lanes = self.config.word_bytes
+        config, lanes = self.config, self.config.word_bytes
         low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
                      for name in ("low", "high"))
-        capture = self.valid & self.last
-        for lane in range(lanes):
-            best, kept = Signal(signed(8)), Signal(signed(8))
+        capture, both = self.valid & self.last, self.pair | self.multiply
+        bests = [Signal(signed(8), name=f"best{lane}") for lane in range(lanes)]
+        for lane, best in enumerate(bests):
+            kept = Signal(signed(8), name=f"kept{lane}")
             new = self.word[lane]
-            m.d.comb += best.eq(Mux(~self.first & (self.pair | (kept > new)), kept, new))
+            m.d.comb += best.eq(Mux(~self.first & (both | (kept > new)), kept, new))
             with m.If(self.valid):
                 m.d.sync += kept.eq(best)
             with m.If(capture):
@@ -42,7 +50,19 @@ class Vector(wiring.Component):
             with m.Elif(self.shift):
                 if lane + 1 < lanes:
                     m.d.sync += [low[lane].eq(low[lane + 1]), high[lane].eq(high[lane + 1])]
-        digit = Signal(signed(self.config.digit_width))
-        m.d.comb += [digit.eq(low[0]),
-                     self.o.eq(Mux(self.pair, Cat(digit, high[0]).as_signed(), low[0]))]
+        digit, flipped = Signal(signed(config.digit_width)), Signal(signed(8))
+        m.d.comb += [digit.eq(low[0]), flipped.eq(high[0] ^ self.flip.replicate(8)),
+                     self.o.eq(Mux(self.pair, Cat(digit, flipped).as_signed(), low[0]))]
+
+        # A product is made while its lane is on the way to the front:
+        if config.multiplication:
+            following, product = min(1, lanes - 1), Signal(signed(PRODUCT_BITS))
+            factors = [Mux(capture, bests[0], low[following]),
+                       Mux(capture, self.word[0], high[following])]
+            one, two = (factor - zero_point
+                        for factor, zero_point in zip(factors, self.zero_points, strict=True))
+            with m.If(capture | self.shift):
+                m.d.sync += product.eq(one * two)
+            with m.If(self.multiply):
+                m.d.comb += self.o.eq(product)
         return m
