@@ -1,11 +1,13 @@
 """Operators of two 8-bit inputs, each as a table of 65,536 outputs."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from compiler.ir import Graph, Operator
 from compiler.numerics import (
+    AddedConstant,
     DoubleRounding,
     double_rounding,
     integer_range,
@@ -55,6 +57,22 @@ def add_rule(graph: Graph, op: Operator) -> AddRule:
         sign=-1 if op.kind == "SUB" else 1,
         output=DoubleRounding(*final, output.zero_point, *output_range(graph, op)),
     )
+
+
+def added_constants(graph: Graph, op: Operator, position: int,
+                    values: np.ndarray) -> tuple[AddedConstant, ...]:
+    """ADD and SUB of the input at ``position`` and one of the constant's integers ``values``."""
+    rule, other = add_rule(graph, op), 1 - position
+    signs = (1, rule.sign)
+    scaled = signs[other] * double_rounding(
+        (values.astype(np.int64) - rule.zero_points[other]) << 20, rule.multipliers[other],
+        rule.shifts[other])
+    multiplier, shift, end = rule.multipliers[position], rule.shifts[position], rule.output
+    unit = math.ldexp(multiplier, shift - 31 + 20)           # of x, at the common scale
+    return tuple(
+        AddedConstant(multiplier, shift, signs[position], constant, round(constant / unit),
+                      end.multiplier, end.shift, end.zero_point, end.low, end.high)
+        for constant in scaled.tolist())
 
 
 def mul_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:

@@ -8,6 +8,7 @@ import numpy as np
 from amaranth.hdl import Shape
 
 from compiler.errors import ModelError
+from compiler.ir import Tensor
 from hw.config import EngineConfig, Mode, layer_layout
 
 
@@ -50,17 +51,33 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """A tensor in the scratchpad: NHWC, one batch element."""
+    """A tensor in the scratchpad, or a part of one: NHWC, one batch element.
+
+    The pixels and the rows of a part lie further apart than they would of themselves.
+    """
 
     address: int
     height: int
     width: int
     channels: int
+    pixel_stride: int | None = None
+    row_stride: int | None = None
+
+    @property
+    def pixel_bytes(self) -> int:
+        """From one pixel to the next."""
+        return self.channels if self.pixel_stride is None else self.pixel_stride
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of pixels."""
-        return self.width * self.channels
+        """From one row to the next."""
+        return self.width * self.pixel_bytes if self.row_stride is None else self.row_stride
+
+
+def images(tensor: Tensor, address: int) -> list[Image]:
+    """The batch elements of a tensor ``[N, H, W, C]``, or of a shorter one filled up with ones."""
+    n, h, w, c = (1,) * (4 - len(tensor.shape)) + tensor.shape
+    return [Image(address + k * h * w * c, h, w, c) for k in range(n)]
 
 
 @dataclass(frozen=True)
@@ -94,13 +111,13 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
     """
     columns = config.columns if mode == Mode.ARRAY else 1
     groups = ceil_div(output.channels, group_channels)
-    step = window.stride_w * source.channels
+    step = window.stride_w * source.pixel_bytes
     lowest = (output.height - 1) * window.stride_h + (window.rows - 1) * window.dilation_h \
         - window.top
     # Where no row of the window lies outside of the image, there is no height to keep track of.
     leaves = window.top > 0 or lowest >= source.height
     rightmost = (output.width - 1) * step + (window.taps_x - 1) * window.step_x + window.run \
-        - window.left * source.channels
+        - window.left * source.pixel_bytes
     return {
         "mode": mode, "low": -128, "high": 127, "pad": window.pad,
         "padded": leaves or window.left > 0 or rightmost > source.row_bytes,
@@ -111,18 +128,24 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
         "base": source.address - window.top * source.row_bytes,
         "row_stride": window.stride_h * source.row_bytes,
         "ky_stride": window.dilation_h * source.row_bytes,
-        "x_start": -window.left * source.channels,
+        "x_start": -window.left * source.pixel_bytes,
         "group_stride": group_stride, "column_stride": step,
         "tile_stride": columns * step if output.width > columns else 0,
         "kx_stride": window.step_x, "row_bytes": source.row_bytes,
-        "y_start": -window.top, "y_row_step": window.stride_h * leaves,
+        "y_start": -window.top * leaves, "y_row_step": window.stride_h * leaves,
         "y_ky_step": window.dilation_h * leaves, "height": source.height - 1,
         "last_columns": (output.width - 1) % columns,
         "channels": group_channels - 1,
         "last_channels": (output.channels - 1) % group_channels,
-        "out_base": output.address, "out_pixel": output.channels,
+        "out_base": output.address, "out_pixel": output.pixel_bytes,
         "out_row": output.row_bytes,
     }
+
+
+def inside(config: EngineConfig) -> dict[str, int]:
+    """Fields of a layer that walks as it likes, and meets no image's edge."""
+    return {"padded": 0, "y_start": 0, "y_row_step": 0, "y_ky_step": 0,
+            "row_bytes": largest(config, "row_bytes")}
 
 
 def flat_fields(config: EngineConfig, mode: Mode, source: int, output: int,
@@ -153,6 +176,12 @@ def field_ranges(config: EngineConfig) -> tuple[tuple[str, int, int, int], ...]:
                   (1 << shape.width - shape.signed) - 1) for name, shape in shapes)
 
 
+def largest(config: EngineConfig, field: str) -> int:
+    """The largest value that a field of a layer holds."""
+    shape = Shape.cast(layer_layout(config)[field].shape)
+    return (1 << shape.width - shape.signed) - 1
+
+
 def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     """The fields as the hardware holds them: addresses wrap around, the rest must fit."""
     checked = {}
@@ -166,6 +195,7 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
                 f"{high}; make the layer smaller")
         checked[name] = value
     for lacks, what in ((layer.mode == Mode.ADD and not config.addition, "addition"),
+                        (checked["multiply"] and not config.multiplication, "multiplication"),
                         (layer.fields.get("padded") and not config.padding, "padding")):
         if lacks:
             raise ModelError(f"operator {layer.name} needs {what}, which this engine was built "

@@ -5,12 +5,13 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from compiler.allocate import Plan, verify
+from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph
@@ -52,7 +53,8 @@ def prepare(model: str | Path | Graph) -> Prepared:
     graph = model if isinstance(model, Graph) else read_model(model)
     graph = drop_unused(fold_constants(graph))
     check(graph)
-    return Prepared(graph, partition(drop_unused(fuse_pads(graph))))
+    parts = partition(drop_unused(fuse_pads(graph)))
+    return Prepared(graph, replace(parts, device=decompose(parts.device)))
 
 
 def assemble(prepared: Prepared, config: EngineConfig, profile: str, layers: Sequence[Layer],

@@ -20,6 +20,8 @@ from compiler.numerics import (
     truncated_divide,
 )
 
+MATRIX_PRODUCTS = ("FULLY_CONNECTED", "BATCH_MATMUL")
+
 
 def float32_ratio(numerators: tuple[float, ...], denominator: float) -> float:
     """Product of ``numerators`` over ``denominator``, each step rounded to float32."""
@@ -37,9 +39,20 @@ def real_multiplier(profile: str, numerators: tuple[float, ...], denominator: fl
     return math.prod(numerators) / denominator
 
 
+def source_of(op: Operator) -> int:
+    """The tensor of the activations: the first input, but for kinds that have a shape before it."""
+    return op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]
+
+
+def bias_of(op: Operator) -> int | None:
+    """The tensor of a convolution's or dense layer's biases, None where it has none."""
+    position = 3 if op.kind == "TRANSPOSE_CONV" else 2
+    return op.inputs[position] if len(op.inputs) > position and op.inputs[position] >= 0 else None
+
+
 def is_legacy(graph: Graph, op: Operator) -> bool:
     """Whether the kernel for uint8 computes ``op``, also where compiler/legacy.py made it int8."""
-    return graph.tensors[op.inputs[0]].dtype == "uint8" or "legacy_uint8" in op.options
+    return graph.tensors[source_of(op)].dtype == "uint8" or "legacy_uint8" in op.options
 
 
 def output_range(graph: Graph, op: Operator) -> tuple[int, int]:
@@ -67,7 +80,7 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
       PopulateConvolutionQuantizationParams. Legacy uint8 convolutions multiply ``Si * Sw`` in
       float32: TFLite GetQuantizedConvolutionMultipler.
     """
-    source = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]]
+    source = graph.tensors[source_of(op)]
     weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
     channels = weights.shape[3 if op.kind == "DEPTHWISE_CONV_2D" else 0]
     low, high = output_range(graph, op)
@@ -85,13 +98,26 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
     return tuple(rules)
 
 
+def product_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:
+    """BATCH_MATMUL; the accumulator is a sum of products, each factor less its zero point.
+
+    Double rounding of ``S1 * S2 / So``, its product in float32 in litert: TFLite
+    GetQuantizedConvolutionMultipler.
+    """
+    first, second = (graph.tensors[index].scale for index in op.inputs)
+    output = graph.tensors[op.outputs[0]]
+    product = float(np.float32(first * second)) if profile == "litert" else first * second
+    multiplier, shift = quantize_multiplier(product / output.scale)
+    return DoubleRounding(multiplier, shift, output.zero_point, *integer_range(output.dtype))
+
+
 def weight_zero_point(graph: Graph, op: Operator) -> int:
-    """What the kernel takes off each weight; for int8 only FULLY_CONNECTED looks at it at all."""
+    """What the kernel takes off each weight; for int8 only matrix products look at it at all."""
     weights = graph.tensors[op.inputs[1]]
     assert weights.quantization is not None
     if len(weights.quantization.scale) > 1:
         return 0
-    if weights.dtype == "uint8" or is_legacy(graph, op) or op.kind == "FULLY_CONNECTED":
+    if weights.dtype == "uint8" or is_legacy(graph, op) or op.kind in MATRIX_PRODUCTS:
         return weights.zero_point
     return 0
 
@@ -117,14 +143,17 @@ def mean_rule(graph: Graph, op: Operator) -> DoubleRounding:
 
 
 def mean_axes(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """The reduced axes of MEAN, not negative, in order, each once."""
+    """The reduced axes of MEAN and its like, not negative, in order, each once."""
     source, axes = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
     assert axes.data is not None
     return tuple(sorted({int(axis) % len(source.shape) for axis in axes.data.reshape(-1)}))
 
 
 def rescale_rule(source: Tensor, output: Tensor) -> DoubleRounding:
-    """QUANTIZE from integer to integer: f64 ``Si / So`` of ``x - input zero point``; Requantize."""
+    """SUM, and QUANTIZE from integer to integer: f64 ``Si / So`` of ``x - input zero point``.
+
+    TFLite Requantize, and TFLM QuantizedMeanOrSum.
+    """
     multiplier, shift = quantize_multiplier(source.scale / output.scale)
     return DoubleRounding(multiplier, shift, output.zero_point, *integer_range(output.dtype))
 
@@ -132,20 +161,22 @@ def rescale_rule(source: Tensor, output: Tensor) -> DoubleRounding:
 def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircase, ...]:
     """The rules from accumulator to output integer of an operator that has accumulators.
 
-    One per output channel for FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV;
-    one for MEAN and QUANTIZE; one per different count of values inside the image, falling,
+    One per output channel for matrix products and convolutions;
+    one for MEAN, SUM and QUANTIZE; one per different count of values inside the image, falling,
     for AVERAGE_POOL_2D (more than one only with padding SAME).
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     match op.kind:
         case "FULLY_CONNECTED" | "CONV_2D" | "DEPTHWISE_CONV_2D" | "TRANSPOSE_CONV":
             return dot_product_rules(graph, op, profile)
+        case "BATCH_MATMUL":
+            return (product_rule(graph, op, profile),) * output.shape[-1]
         case "AVERAGE_POOL_2D":
             counts = set(window_counts(op, source.shape, output.shape).reshape(-1).tolist())
             return tuple(average_rule(graph, op, n) for n in sorted(counts, reverse=True))
         case "MEAN":
             return (mean_rule(graph, op),)
-        case "QUANTIZE":
+        case "SUM" | "QUANTIZE":
             return (rescale_rule(source, output),)
     raise AssertionError(op.kind)
 

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compiler.binary import add_rule
+from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
-from compiler.requantize import weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, optional, verify
+from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 SUPPORTED = tuple(sorted(ARITY))
+PAIRS = (*BINARY_KINDS, "BATCH_MATMUL")          # where either input may be constant
 # Between float and integer: their float side is at the edge of the model, on the host.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -87,9 +88,11 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, CONV_2D,
-    DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, MAX_POOL_2D, MEAN, PAD, QUANTIZE,
-    RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX and SQUEEZE.
+    """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
+    BATCH_MATMUL, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED,
+    HARD_SWISH, LEAKY_RELU, LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MUL, PAD, PRELU,
+    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE, SUB, SUM, TANH and
+    TRANSPOSE_CONV.
 
     Replace it by these, or cut the model before it.
     """
@@ -98,13 +101,14 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Activations must be int8 or uint8, but for the float32 side of QUANTIZE and DEQUANTIZE.
+    """Activations must be int8 or uint8, but for the float32 side of QUANTIZE and DEQUANTIZE and
+    the integers that ARG_MAX gives.
 
     Quantize the whole model with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8).
     """
     before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
-    after = ("float32",) if op.kind == "DEQUANTIZE" else ACTIVATIONS
-    for index, allowed in ((op.inputs[0], before), (op.outputs[0], after)):
+    after = {"DEQUANTIZE": ("float32",), "ARG_MAX": ("int32", "int64")}.get(op.kind, ACTIVATIONS)
+    for index, allowed in ((source_of(op), before), (op.outputs[0], after)):
         if graph.tensors[index].dtype not in allowed:
             yield index, graph.tensors[index].dtype
 
@@ -122,26 +126,46 @@ def float_at_the_edge(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def constant_parameters(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Weights, biases, axes and paddings must be constant.
+    """Weights, biases, axes, shapes and paddings must be constant.
 
     Export the model with its variables frozen and its shapes fixed.
     """
-    for index in op.inputs[1:]:
-        if index != -1 and graph.tensors[index].data is None:
+    for index in op.inputs:
+        if index not in (-1, source_of(op)) and graph.tensors[index].data is None:
             yield index, "a tensor computed at run time"
 
 
 def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The first input must be computed, not constant.
+    """The activations must be computed, not constant.
 
     Fold constants before the conversion.
     """
-    if graph.tensors[op.inputs[0]].data is not None:
-        yield op.inputs[0], "a constant"
+    if graph.tensors[source_of(op)].data is not None:
+        yield source_of(op), "a constant"
+
+
+def one_computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One of two inputs must be computed, not constant.
+
+    Fold constants before the conversion.
+    """
+    if all(graph.tensors[index].data is not None for index in op.inputs):
+        yield None, "two constants"
+
+
+def one_constant_factor(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One factor of BATCH_MATMUL must be constant and the other computed, for the weights are on
+    the tape.
+
+    Replace it by FULLY_CONNECTED with constant weights, or cut the model before it.
+    """
+    constants = [index for index in op.inputs if graph.tensors[index].data is not None]
+    if len(constants) != 1:
+        yield None, f"{('none', 'one', 'two')[len(constants)]} of its factors constant"
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The zero point of int8 weights must be 0.
+    """The zero point of CONV_2D's int8 weights must be 0, for TFLite runs no other.
 
     Quantize the weights symmetrically, as TFLite's specification demands.
     """
@@ -166,7 +190,7 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Train with smaller biases, or split the layer.
     """
-    source, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    source, weights = graph.tensors[source_of(op)], graph.tensors[op.inputs[1]]
     if weights.data is None:
         return
     info = np.iinfo(source.dtype)
@@ -174,9 +198,10 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
     axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
     centred = np.abs(weights.data.astype(np.int64) - weight_zero_point(graph, op))
     sums = np.moveaxis(centred, axis, 0).reshape(weights.shape[axis], -1).sum(axis=1) * largest
-    bias = optional(graph, op, 2)
-    if bias is not None and bias.data is not None:
-        sums = sums + np.abs(bias.data.astype(np.int64).reshape(-1))
+    bias = bias_of(op)
+    added = None if bias is None else graph.tensors[bias].data
+    if added is not None:
+        sums = sums + np.abs(added.astype(np.int64).reshape(-1))
     if int(sums.max()) >= 2**31:
         yield op.inputs[1], f"up to {int(sums.max())} in channel {int(sums.argmax())}"
 
@@ -186,7 +211,7 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Calibrate the model again, a scale is wrong.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
     scales: tuple[float, ...] = (1.0,)
     if op.kind in DOT_PRODUCTS:
         weights = graph.tensors[op.inputs[1]]
@@ -197,8 +222,22 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{multiplier:g}"
 
 
+def bounded_products(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The product of the input scales over the output scale must be below 2**16, and for PRELU the
+    first input's too.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    (first, second), output = (graph.tensors[index].scale for index in op.inputs), \
+        graph.tensors[op.outputs[0]].scale
+    ratios = (first * second / output, first / output)
+    multiplier = max(ratios) if op.kind == "PRELU" else ratios[0]
+    if multiplier >= 1 << 16:
+        yield op.outputs[0], f"{multiplier:g}"
+
+
 def bounded_sum(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The output scale of ADD must be above twice the larger input scale over 2**20.
+    """The output scale of ADD and SUB must be above twice the larger input scale over 2**20.
 
     Calibrate the model again, a scale is wrong.
     """
@@ -251,29 +290,69 @@ def short_softmax(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.inputs[0], f"{values} values"
 
 
-def mean_over_pixels(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """MEAN must be over height and width, the axes 1 and 2 of four.
+def bounded_slope(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The slope of LEAKY_RELU must be a number, and below 2**16 when multiplied with the input
+    scale over the output scale.
 
-    Replace it by AVERAGE_POOL_2D, or transpose the tensor before it.
+    Train with a smaller slope.
     """
-    rank, axes = len(graph.tensors[op.inputs[0]].shape), graph.tensors[op.inputs[1]].data
-    if axes is not None and {axis % rank for axis in axes.reshape(-1).tolist()} != {1, 2} \
-            or rank != 4:
-        yield op.inputs[1], f"axes {[] if axes is None else axes.reshape(-1).tolist()} of {rank}"
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    slope = op.options["alpha"]                  # which may be infinite, or no number
+    if not abs(slope) * source.scale / output.scale < 1 << 16:
+        yield None, f"{slope:g}"
+
+
+def fixed_output(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The output of LOGISTIC must have the scale 1/256 and the smallest zero point, that of TANH
+    1/128 and the zero point in the middle.
+
+    Quantize the model again, TFLite's specification fixes both.
+    """
+    output = graph.tensors[op.outputs[0]]
+    low = int(np.iinfo(output.dtype).min)
+    if (output.scale, output.zero_point) != {"LOGISTIC": (1 / 256, low),
+                                             "TANH": (1 / 128, low + 128)}[op.kind]:
+        yield op.outputs[0], f"{output.scale:g} and {output.zero_point}"
+
+
+def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The input scale of HARD_SWISH must be below 128 times the output scale.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if source.scale >= 128 * output.scale:
+        yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
+
+
+def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """EXP and BATCH_MATMUL must be of int8, for TFLite has none of uint8.
+
+    Convert the model again, with a current converter.
+    """
+    if graph.tensors[op.inputs[0]].dtype != "int8":
+        yield op.inputs[0], graph.tensors[op.inputs[0]].dtype
 
 
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
-    ((*DOT_PRODUCTS, "MEAN", "PAD", *RESHAPES), constant_parameters),
-    (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
-    (DOT_PRODUCTS, symmetric_weights),
+    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", "PAD", *RESHAPES), constant_parameters),
+    (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
+    (BINARY_KINDS, one_computed_input),
+    (("BATCH_MATMUL",), one_constant_factor),
+    (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
-    ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1"), bounded_multipliers),
-    (("ADD",), bounded_sum),
-    ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
-    ((*POOLS, *RESHAPES, "PAD"), equal_quantization),
+    ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
+     bounded_multipliers),
+    (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
+    (("ADD", "SUB"), bounded_sum),
+    ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
+    ((*POOLS, *RESHAPES, "REDUCE_MAX", "PAD"), equal_quantization),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
-    (("MEAN",), mean_over_pixels),
+    (("LEAKY_RELU",), bounded_slope),
+    (("LOGISTIC", "TANH"), fixed_output),
+    (("HARD_SWISH",), bounded_hard_swish),
+    (("EXP", "BATCH_MATMUL"), signed),
 )

@@ -22,7 +22,8 @@ MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """The model compiled for ``engine`` with all that it does not need left out.
 
-    What is left out: scratchpad that stays empty, bits of the multiplier, addition, padding.
+    What is left out: scratchpad that stays empty, bits of the multiplier, addition, products of
+    tensors, padding.
     ModelError where even the whole engine cannot run it.
     """
     prepared = prepare(model) if isinstance(model, Graph) else model
@@ -30,6 +31,7 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     config, layers, plan = narrowest(device, engine, profile)
     config = replace(config,
                      addition=any(layer.mode == Mode.ADD for layer in layers),
+                     multiplication=any(layer.fields.get("multiply") for layer in layers),
                      padding=any(layer.fields.get("padded") for layer in layers))
     smaller = max(LEAST_SCRATCHPAD, 1 << (plan.peak_bytes - 1).bit_length())
     try:
@@ -83,6 +85,6 @@ def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
                                          engine.scratchpad_bytes.bit_length())]
     widths = [*(width for width in MULTIPLIER_WIDTHS if width < engine.multiplier_width),
               engine.multiplier_width]
-    for size, width, addition, padding in product(sizes, widths, (False, True), (False, True)):
-        yield replace(engine, scratchpad_bytes=size, multiplier_width=width, addition=addition,
-                      padding=padding)
+    for size, width, *has in product(sizes, widths, *((False, True),) * 3):
+        yield replace(engine, scratchpad_bytes=size, multiplier_width=width,
+                      **dict(zip(("addition", "multiplication", "padding"), has, strict=True)))

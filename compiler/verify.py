@@ -9,27 +9,37 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from compiler.binary import BINARY_KINDS
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
+from compiler.requantize import bias_of, source_of
 
-DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX")
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE")
+TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
+SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES)
 
 # Fewest and most inputs; every one of these has one output.
 ARITY = {
     **dict.fromkeys(DOT_PRODUCTS, (2, 3)),
+    "TRANSPOSE_CONV": (3, 4),
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
-    "ADD": (2, 2),
-    "MEAN": (2, 2),
+    **dict.fromkeys((*BINARY_KINDS, "BATCH_MATMUL"), (2, 2)),
+    **dict.fromkeys(REDUCTIONS, (2, 2)),
+    "ARG_MAX": (2, 2),
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
     "PAD": (2, 2),
 }
+
+# Inputs that are axes, sizes and the like.
+INDICES = (*((kind, 1) for kind in (*REDUCTIONS, "ARG_MAX", "PAD", "EXPAND_DIMS")),
+           ("TRANSPOSE_CONV", 0))
 
 
 def verify(graph: Graph) -> list[Finding]:
@@ -73,8 +83,8 @@ def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model with fixed shapes.
     """
-    rank = 4 if op.kind in WINDOWS else 1 if op.kind == "SOFTMAX" else 0
-    for index in (op.inputs[0], op.outputs[0]):
+    rank = 4 if op.kind in (*WINDOWS, "TRANSPOSE_CONV") else 1 if op.kind == "SOFTMAX" else 0
+    for index in (source_of(op), op.outputs[0]):
         shape = graph.tensors[index].shape
         if min(shape, default=1) < 1 or len(shape) < rank or (rank == 4 and len(shape) != 4):
             yield index, f"the shape {list(shape)}"
@@ -89,21 +99,23 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model again, its file is damaged.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if op.kind not in ("QUANTIZE", "DEQUANTIZE") and output.dtype != source.dtype:
+    source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
+    if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and output.dtype != source.dtype:
         yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
-    if op.kind == "ADD" and graph.tensors[op.inputs[1]].dtype != source.dtype:
-        yield op.inputs[1], f"{graph.tensors[op.inputs[1]].dtype} beside {source.dtype}"
+    if op.kind in (*BINARY_KINDS, "BATCH_MATMUL"):
+        other = graph.tensors[op.inputs[1]].dtype
+        if other != source.dtype:
+            yield op.inputs[1], f"{other} beside {source.dtype}"
     if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
-        weights, bias = graph.tensors[op.inputs[1]], optional(graph, op, 2)
+        weights, bias = graph.tensors[op.inputs[1]], bias_of(op)
         if weights.dtype != source.dtype:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
-        if bias is not None and bias.dtype != "int32":
-            yield op.inputs[2], f"a bias of type {bias.dtype}"
-    if op.kind in ("MEAN", "PAD", "EXPAND_DIMS"):
-        second = optional(graph, op, 1)
-        if second is not None and second.dtype not in ("int32", "int64"):
-            yield op.inputs[1], f"{second.dtype} where indices belong"
+        if bias is not None and graph.tensors[bias].dtype != "int32":
+            yield bias, f"a bias of type {graph.tensors[bias].dtype}"
+    for kind, position in INDICES:
+        tensor = optional(graph, op, position) if op.kind == kind else None
+        if tensor is not None and tensor.dtype not in ("int32", "int64"):
+            yield op.inputs[position], f"{tensor.dtype} where indices belong"
 
 
 def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -177,7 +189,7 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     if op.kind in POOLS:
         size = (op.options["filter_height"], op.options["filter_width"])
     else:
-        weights, bias = graph.tensors[op.inputs[1]].shape, optional(graph, op, 2)
+        weights = graph.tensors[op.inputs[1]].shape
         size = (weights[1], weights[2])
         channels = weights[0] if op.kind == "CONV_2D" else weights[3]
         if op.kind == "CONV_2D":
@@ -187,8 +199,7 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
             fits = weights[0] == 1 and channels % source[3] == 0
         if not fits:
             raise ShapeError(f"weights {list(weights)} for {source[3]} input channels")
-        if bias is not None and math.prod(bias.shape) != channels:
-            raise ShapeError(f"a bias of {list(bias.shape)} for {channels} output channels")
+        check_bias(graph, op, channels)
     sides = [
         window_size(source[axis], size[axis - 1], op.options[f"stride_{letter}"],
                     op.options.get(f"dilation_{letter}_factor", 1), op.options["padding"])
@@ -199,27 +210,69 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return source[0], *sides, channels
 
 
+def check_bias(graph: Graph, op: Operator, channels: int) -> None:
+    """One bias to a channel, where there are any."""
+    bias = bias_of(op)
+    if bias is not None and math.prod(graph.tensors[bias].shape) != channels:
+        raise ShapeError(
+            f"a bias of {list(graph.tensors[bias].shape)} for {channels} output channels")
+
+
+def transposed_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of TRANSPOSE_CONV: told by the first input, and such that the convolution the other way
+    round, with the same window, gives the input's height and width."""
+    told, weights, source = (graph.tensors[index] for index in op.inputs[:3])
+    channels, height, width, depth = weights.shape
+    if depth != source.shape[3]:
+        raise ShapeError(f"weights {list(weights.shape)} for {source.shape[3]} input channels")
+    check_bias(graph, op, channels)
+    if told.data is None:
+        return None
+    shape = tuple(told.data.reshape(-1).tolist())
+    sides = [window_size(size, window, op.options[f"stride_{letter}"], 1, op.options["padding"])
+             for size, window, letter in zip(shape[1:3], (height, width), "hw", strict=False)]
+    if len(shape) != 4 or (shape[0], *sides, shape[3]) != (*source.shape[:3], channels):
+        raise ShapeError(f"an output of {list(shape)} for an input of {list(source.shape)} and "
+                         f"weights {list(weights.shape)}")
+    return shape
+
+
 def dense_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Of FULLY_CONNECTED: all but the last dimension may be arranged in any way."""
     source, weights = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]].shape
-    bias, output = optional(graph, op, 2), graph.tensors[op.outputs[0]].shape
+    output = graph.tensors[op.outputs[0]].shape
     rows, left = divmod(math.prod(source), weights[1])
     if left:
         raise ShapeError(f"an input of {list(source)} for weights {list(weights)}")
-    if bias is not None and math.prod(bias.shape) != weights[0]:
-        raise ShapeError(f"a bias of {list(bias.shape)} for {weights[0]} output channels")
+    check_bias(graph, op, weights[0])
     if math.prod(output[:-1]) == rows and output[-1:] == (weights[0],):
         return output
     return rows, weights[0]
 
 
-def added_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """Of ADD: the inputs broadcast."""
+def broadcast_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of operators of two inputs, value by value: these broadcast."""
     first, second = (graph.tensors[index].shape for index in op.inputs)
     try:
         return np.broadcast_shapes(first, second)
     except ValueError:
         raise ShapeError(f"inputs of {list(first)} and {list(second)}") from None
+
+
+def product_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of BATCH_MATMUL: the last two axes are the factors', those before them broadcast."""
+    first, second = shapes = [graph.tensors[index].shape for index in op.inputs]
+    if min(len(first), len(second)) >= 2:
+        (rows, depth), (depth_2, columns) = (
+            shape[:-3:-1] if is_turned else shape[-2:]
+            for shape, is_turned in zip(shapes, (op.options["adj_x"], op.options["adj_y"]),
+                                        strict=True))
+        try:
+            if depth == depth_2:
+                return *np.broadcast_shapes(first[:-2], second[:-2]), rows, columns
+        except ValueError:
+            pass
+    raise ShapeError(f"factors of {list(first)} and {list(second)}")
 
 
 def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -244,8 +297,8 @@ def padded_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
                  for size, (before, after) in zip(source, pairs, strict=True))
 
 
-def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
-    """Of MEAN: reduced dimensions become 1, or go."""
+def reduced_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of MEAN and its like: reduced dimensions become 1, or go."""
     source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
     if axes.data is None:
         return None
@@ -258,6 +311,18 @@ def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     return tuple(size for axis, size in enumerate(source) if axis not in reduced)
 
 
+def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of ARG_MAX: its dimension goes."""
+    source, axis = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if axis.data is None:
+        return None
+    listed = axis.data.reshape(-1).tolist()
+    if len(listed) != 1 or not -len(source) <= listed[0] < len(source):
+        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+    gone = listed[0] % len(source)
+    return source[:gone] + source[gone + 1:]
+
+
 def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Of operators that work value by value."""
     return graph.tensors[op.inputs[0]].shape
@@ -268,7 +333,10 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     **dict.fromkeys(RESHAPES, reshaped_shape),
     **dict.fromkeys(SAME_SHAPE, same_shape),
     "FULLY_CONNECTED": dense_shape,
-    "ADD": added_shape,
+    "TRANSPOSE_CONV": transposed_shape,
+    **dict.fromkeys(BINARY_KINDS, broadcast_shape),
+    "BATCH_MATMUL": product_shape,
     "PAD": padded_shape,
-    "MEAN": mean_shape,
+    **dict.fromkeys(REDUCTIONS, reduced_shape),
+    "ARG_MAX": arg_max_shape,
 }
