@@ -56,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
                 "it. Refuses a model that the engine cannot run, with all reasons.")
     p.add_argument("--out", type=Path, required=True, metavar="DIR",
                    help="the folder for both files; made where it is missing")
+    p = command("inspect", inspect, "scales, multipliers, shifts, ranges of every operator",
+                "Shows of every operator what its quantization comes to, and where it runs; of "
+                "models that the engine refuses as well.")
+    p.add_argument("--layer", type=int, metavar="N", help="only operator N of the file")
+    p.add_argument("--full", action="store_true", help="numbers of all channels, not ranges")
     command("check", check, "whether a board runs a model, how fast, or all reasons why not",
             "Says of one board, or of all, whether the model fits, with the memory map, what it "
             "takes of the device, cycles and images a second, or every reason why not. Ends with "
@@ -81,6 +86,20 @@ def build(args: argparse.Namespace) -> int:
           f"for the engine of {args.board}, profile {args.profile}")
     print(f"{args.out / 'manifest.json'}: {found['scratchpad_bytes_used']:,} of "
           f"{program.config.scratchpad_bytes:,} bytes of scratchpad are used")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``inspect``."""
+    from compiler import inspection, inspection_text, verdict
+    from compiler.reader import read_model
+
+    examined = verdict.examine(read_model(args.model), args.profile)
+    found = inspection.inspect(examined, TARGETS[args.board].engine)
+    if args.json:
+        print(json.dumps(inspection.document(found, args.layer), indent=1))
+    else:
+        print(inspection_text.text(found, args.layer, args.full))
     return 0
 
 
