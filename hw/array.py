@@ -106,8 +106,8 @@ class ProcessingElement(wiring.Component):
 class SystolicArray(wiring.Component):
     """``rows`` x ``columns`` elements: a row computes one output channel, a column one pixel.
 
-    Column ``c`` expects its activations ``c`` cycles after column 0. Rows take them in steps of
-    `requantizers` rows; so row ``r`` expects its weights ``r // requantizers`` cycles after row 0,
+    Column ``c`` expects its activations ``c`` cycles after column 0. They go down the rows in steps
+    of `rows_together`; so row ``r`` expects its weights ``r // rows_together`` cycles after row 0,
     and row 0 a cycle before column 0. The element in the last row and column completes a tile last;
     from then on cycles with ``shift`` bring the results to ``o``, `requantizers` neighbouring rows
     at a time: those of column 0 first. No element may complete its next sum before that. With
@@ -131,20 +131,19 @@ class SystolicArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         rows, columns = self.config.rows, self.config.columns
-        at_a_time = self.config.requantizers
+        at_a_time, step = self.config.requantizers, self.config.rows_together
         pe = {}
         for r in range(rows):
             for c in range(columns):
                 pe[r, c] = ProcessingElement(
                     lanes=self.config.lanes, acc_width=self.config.acc_width,
-                    held=self.config.whole_sums, own=at_a_time > 1)
+                    held=self.config.whole_sums, own=self.config.own_activations)
                 m.submodules[f"pe_{r}_{c}"] = pe[r, c]
 
         for (r, c), element in pe.items():
             m.d.comb += [
                 element.en.eq(self.en),
-                element.a_i.eq(pe[r // at_a_time * at_a_time - 1, c].a_o if r >= at_a_time
-                               else self.a[c]),
+                element.a_i.eq(pe[r // step * step - 1, c].a_o if r >= step else self.a[c]),
                 element.w_i.eq(pe[r, c - 1].w_o if c else self.w[r]),
                 element.beat_i.eq(pe[r, c - 1].beat_o if c else self.beat[r]),
                 element.load.eq(self.load),
