@@ -6,13 +6,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compiler.errors import ModelError
+from compiler.arguments import array_file, indices, natural
+from compiler.errors import DataError, ModelError
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS
 
-INVALID, INTERRUPTED, UNREAD = 3, 130, 141
+if TYPE_CHECKING:
+    from compiler.inspection import Inspection
+
+DISAGREES, INVALID, INTERRUPTED, UNREAD = 1, 3, 130, 141
 ALL = "all"
 
 DESCRIPTION = """\
@@ -25,8 +29,8 @@ Compiles quantized .tflite models, and says beforehand what will come of it.
   python -m compiler operators                 what is supported, as docs/operators.md has it
 """
 EXIT_CODES = """\
-exit codes: 0 done; 2 wrong usage; 3 the model or a file is invalid, not supported or too large;
-130 interrupted.
+exit codes: 0 done; 1 an explanation does not come out right; 2 wrong usage; 3 the model or a file
+is invalid, not supported or too large; 130 interrupted.
 """
 
 
@@ -59,8 +63,18 @@ def parser() -> argparse.ArgumentParser:
     p = command("inspect", inspect, "scales, multipliers, shifts, ranges of every operator",
                 "Shows of every operator what its quantization comes to, and where it runs; of "
                 "models that the engine refuses as well.")
-    p.add_argument("--layer", type=int, metavar="N", help="only operator N of the file")
-    p.add_argument("--full", action="store_true", help="numbers of all channels, not ranges")
+    p.add_argument("--layer", type=natural, metavar="N", help="only operator N of the file")
+    p.add_argument("--full", action="store_true",
+                   help="numbers of all channels, not ranges; with --explain all products")
+    p.add_argument("--explain", action="store_true",
+                   help="one output value worked out, as TFLite does it and as the engine does")
+    p.add_argument("--element", type=indices, metavar="I,J,..",
+                   help="which, with --explain (default: the middle one)")
+    p.add_argument("--inputs", type=array_file, metavar="X.npy|X.npz",
+                   help="the model's inputs [N, *shape], with --explain (default: value k is "
+                   "(37 * k) mod 256); .npz: in0, in1...")
+    p.add_argument("--image", type=natural, metavar="N",
+                   help="which of the inputs, from 0 on (default: 0)")
     command("check", check, "whether a board runs a model, how fast, or all reasons why not",
             "Says of one board, or of all, whether the model fits, with the memory map, what it "
             "takes of the device, cycles and images a second, or every reason why not. Ends with "
@@ -94,13 +108,41 @@ def inspect(args: argparse.Namespace) -> int:
     from compiler import inspection, inspection_text, verdict
     from compiler.reader import read_model
 
+    for name, needed in (("element", "explain"), ("inputs", "explain"), ("image", "inputs")):
+        if getattr(args, name) is not None and not getattr(args, needed):
+            parser().error(f"argument --{name}: needs --{needed}")
     examined = verdict.examine(read_model(args.model), args.profile)
     found = inspection.inspect(examined, TARGETS[args.board].engine)
+    if args.explain:
+        return explain(args, found)
     if args.json:
         print(json.dumps(inspection.document(found, args.layer), indent=1))
     else:
         print(inspection_text.text(found, args.layer, args.full))
     return 0
+
+
+def explain(args: argparse.Namespace, found: "Inspection") -> int:
+    """``inspect --explain``."""
+    from compiler import inspection, inspection_text
+    from compiler.arrays import read_inputs
+    from compiler.explain import page
+    from compiler.explain.text import text
+
+    inputs = None if args.inputs is None else read_inputs(args.inputs, found.examined.graph)
+    image = args.image or 0
+    if inputs is not None and image >= len(inputs[0]):
+        raise DataError(f"{args.inputs} holds {len(inputs[0])} inputs, so there is none of number "
+                        f"{image}; they are counted from 0")
+    explained = page.explain(found, args.layer, args.element, inputs, image)
+    layer = explained.site.op.index
+    if args.json:
+        document = inspection.document(found, layer)
+        print(json.dumps(document | {"explanation": page.document(explained)}, indent=1))
+    else:
+        print(inspection_text.text(found, layer, args.full), end="\n\n")
+        print(text(explained, args.full))
+    return 0 if explained.agrees else DISAGREES
 
 
 def check(args: argparse.Namespace) -> int:
@@ -131,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return args.command(args)
-    except ModelError as error:
+    except (ModelError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return INVALID
     except KeyboardInterrupt:

@@ -173,13 +173,21 @@ def channel_records(layer: Layer, channels: int) -> Iterator[tuple[int | None, R
     """The records of a layer, by the channels that they are for."""
     f = layer.fields
     if f.get("shared_record"):
-        records = layer.records[0] if layer.mode == Mode.ADD else layer.records[0][:1]
-        yield from ((None, record) for record in records)
+        first, second = shared_pair(layer)
+        yield None, first
+        if layer.mode == Mode.ADD:
+            yield None, second
         return
     for group, records in enumerate(layer.records):
         count = f["last_channels" if group == f["groups"] else "channels"] + 1
-        first = f["out_base"] + group * (f["channels"] + 1)
-        yield from (((first + row) % channels, records[row]) for row in range(count))
+        start = f["out_base"] + group * (f["channels"] + 1)
+        yield from (((start + row) % channels, records[row]) for row in range(count))
+
+
+def shared_pair(layer: Layer) -> tuple[Record, Record]:
+    """The two records of a layer with `shared_record`, which each requantizer has once."""
+    records = layer.records[0]
+    return records[0], records[len(records) // 2]
 
 
 def tensor_document(tensor: Tensor, index: int, role: str) -> dict[str, Any]:
