@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from compiler.blocks import Step, blocks
+from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Window
 from compiler.lower_conv import Convolution, weights_of
@@ -32,6 +33,11 @@ def batch_matmul(graph: Graph, op: Operator, place: dict[int, int], profile: str
     if math.prod(batch) == 1:
         rows, weights = math.prod(output[:-1]), weights.reshape(1, channels, depth)
     else:
+        source = graph.tensors[op.inputs[0]].shape
+        if math.prod(source[:-2]) != math.prod(output[:-2]):
+            raise ModelError(
+                f"operator {op.index} BATCH_MATMUL: multiplies {list(source)} into "
+                f"{list(output)}, and its computed factor cannot be broadcast; repeat it before")
         rows, weights = output[-2], np.broadcast_to(weights, (*output[:-2], channels, depth))
     for k, matrix in enumerate(weights.reshape(-1, channels, depth)):
         one = Convolution.of(graph, op, matrix, profile, config)
