@@ -80,6 +80,10 @@ def parser() -> argparse.ArgumentParser:
             "takes of the device, cycles and images a second, or every reason why not. Ends with "
             "3 where it does not fit, with all boards where it fits none.",
             boards=(*TARGETS, ALL))
+    commands.add_parser(
+        "operators", help="what is supported, as docs/operators.md has it",
+        description="Prints docs/operators.md: of every operator where it runs, what it computes, "
+        "and its rules.", **layout).set_defaults(command=operators)
     return whole
 
 
@@ -166,6 +170,14 @@ def check(args: argparse.Namespace) -> int:
     else:
         print(verdict_text.one_board(examined, found[0], others))
     return 0 if fits else INVALID
+
+
+def operators(args: argparse.Namespace) -> int:
+    """``operators``."""
+    from compiler.operators import markdown
+
+    print(markdown(), end="")
+    return 0
 
 
 def main(argv: list[str] | None = None) -> int:
