@@ -15,7 +15,7 @@ from compiler.finding import Finding, reasons
 from compiler.fold import drop_unused, fuse_pads
 from compiler.ir import Graph, Operator, Tensor
 from compiler.layers import Layer, Record
-from compiler.lower import LOWER, VIEWS, lower_operator
+from compiler.lower import VIEWS, lower_operator
 from compiler.multipliers import Multiplier, accumulator_range, multipliers
 from compiler.partition import BYTES
 from compiler.requantize import output_range
@@ -67,7 +67,9 @@ def inspect(examined: Examined, engine: EngineConfig) -> Inspection:
     of_op: dict[int | None, list[Finding]] = {}
     for finding in examined.findings:
         of_op.setdefault(finding.operator, []).append(finding)
-    device = {op.index: op for op in examined.device.operators}
+    device: dict[int, list[Operator]] = {}
+    for op in examined.device.operators:
+        device.setdefault(op.index, []).append(op)
     stories = []
     for op in examined.graph.operators:
         refused = of_op.get(op.index, [])
@@ -77,7 +79,7 @@ def inspect(examined: Examined, engine: EngineConfig) -> Inspection:
                 story, multipliers=multipliers(examined.graph, op, examined.profile),
                 accumulator=accumulator_range(examined.graph, op),
                 clamp=output_range(examined.graph, op))
-            if op.index in device and op.kind in LOWER:
+            if op.index in device and op.kind not in VIEWS:
                 story, found = lowered(examined, device[op.index], engine, story)
                 refused = [*refused, *found]
         if refused:
@@ -129,20 +131,26 @@ def is_8_bit(graph: Graph, op: Operator) -> bool:
                                    and len(tensor.quantization.scale) == 1 for tensor in sides)
 
 
-def lowered(examined: Examined, op: Operator, engine: EngineConfig, story: Story
+def lowered(examined: Examined, parts: Sequence[Operator], engine: EngineConfig, story: Story
             ) -> tuple[Story, tuple[Finding, ...]]:
     """The story with what the engine's tape has of the operator, or why it has nothing."""
     device = examined.device
     place = dict.fromkeys(range(len(device.tensors)), 0)
-    try:
-        layers = lower_operator(device, op, place, examined.profile, engine)
-    except ModelError as error:
-        return story, reasons(error, op)
-    units = dict.fromkeys("table unit" if layer.fields.get("table") else UNITS[layer.mode]
-                          for layer in layers)
-    channels = (device.tensors[op.outputs[0]].shape or (1,))[-1]
-    return replace(story, runs_on=", ".join(units),
-                   requantizers=tuple(requantizers(layers, channels))), ()
+    units: list[str] = []
+    found: list[Requantizer] = []
+    for part in parts:
+        try:
+            layers = lower_operator(device, part, place, examined.profile, engine)
+        except ModelError as error:
+            return story, reasons(error, story.op)
+        units += ["table unit" if layer.fields.get("table") else UNITS[layer.mode]
+                  for layer in layers]
+        channels = (device.tensors[part.outputs[0]].shape or (1,))[-1]
+        found += [one for one in requantizers(layers, channels) if one not in found]
+    runs_on = ", ".join(dict.fromkeys(units))
+    if len(parts) > 1:
+        runs_on += f", as {' and '.join(part.kind for part in parts)}"
+    return replace(story, runs_on=runs_on, requantizers=tuple(found)), ()
 
 
 def requantizers(layers: Sequence[Layer], channels: int) -> list[Requantizer]:

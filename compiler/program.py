@@ -53,6 +53,11 @@ def prepare(model: str | Path | Graph) -> Prepared:
     graph = model if isinstance(model, Graph) else read_model(model)
     graph = drop_unused(fold_constants(graph))
     check(graph)
+    return divided(graph)
+
+
+def divided(graph: Graph) -> Prepared:
+    """A graph that keeps the rules, between host and device."""
     parts = partition(drop_unused(fuse_pads(graph)))
     return Prepared(graph, replace(parts, device=decompose(parts.device)))
 

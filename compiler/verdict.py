@@ -8,14 +8,15 @@ from typing import Any
 from compiler.allocate import Plan
 from compiler.area import KINDS, Estimate, estimate
 from compiler.cycles import Prediction, predict
+from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.finding import Finding, Reasons
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 from compiler.lower import ROOMY, VIEWS, lower_operator, plan_stripes, views
-from compiler.partition import BYTES, HOST_ONLY, partition
-from compiler.program import Prepared, Program, input_bytes
+from compiler.partition import BYTES, HOST_ONLY
+from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
 from compiler.size import fit, slot_of
 from compiler.targets import TARGETS, Target, line_images_per_second
@@ -66,7 +67,7 @@ def examine(model: Graph, profile: str) -> Examined:
     prepared = None
     if not broken:
         with reasons.of():
-            prepared = Prepared(graph, partition(drop_unused(fuse_pads(graph))))
+            prepared = divided(graph)
     return Examined(graph, profile, (*broken, *reasons.findings()), prepared)
 
 
@@ -128,11 +129,13 @@ def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) ->
     ``reasons``, of the operators that break none."""
     device = examined.device
     broken = {finding.operator for finding in examined.findings}
-    place = dict.fromkeys(range(len(device.tensors)), 0)
     for op in device.operators:
         if not broken & {op.index, None} and op.kind not in VIEWS:
             with reasons.of(op):
-                lower_operator(device, op, place, examined.profile, engine)
+                alone = decompose(replace(device, operators=(op,)))
+                place = dict.fromkeys(range(len(alone.tensors)), 0)
+                for part in alone.operators:
+                    lower_operator(alone, part, place, examined.profile, engine)
     shapes = [device.tensors[index].shape for op in device.operators for index in op.outputs]
     if min((size for shape in shapes for size in shape), default=1) < 1:
         return None

@@ -14,7 +14,7 @@ def one_board(examined: Examined, verdict: Verdict, others: Sequence[Verdict]) -
     """All that is known of a model on one board, and which ``others`` would do instead."""
     found = document(examined, verdict)
     lines = [heading(examined), f"board       {verdict.target.name}: " + summary(verdict.reasons)]
-    lines += [f"  {reason}" for reason in verdict.reasons]
+    lines += listed(verdict.reasons)
     if not verdict.fits:
         lines.append(f"would do    {instead(examined, others)}")
     if found["scratchpad"]:
@@ -46,14 +46,29 @@ def all_boards(examined: Examined, verdicts: Sequence[Verdict]) -> str:
         cells = [cell.ljust(width) if index < 2 else cell.rjust(width)
                  for index, (cell, width) in enumerate(zip(row, widths, strict=True))]
         lines.append("  ".join(cells).rstrip())
-    where: dict[Finding, list[str]] = {}
-    for verdict in verdicts:
-        for reason in verdict.reasons:
-            where.setdefault(reason, []).append(verdict.target.name)
-    for reason, boards in where.items():
+    where: dict[tuple[str, ...], list[Finding]] = {}
+    for reason in dict.fromkeys(reason for verdict in verdicts for reason in verdict.reasons):
+        boards = tuple(verdict.target.name for verdict in verdicts if reason in verdict.reasons)
+        where.setdefault(boards, []).append(reason)
+    for boards, reasons in where.items():
         lines += ["", f"{'all' if len(boards) == len(verdicts) else ', '.join(boards)}:",
-                  f"  {reason}"]
+                  *listed(reasons)]
     return "\n".join(lines)
+
+
+def listed(reasons: Sequence[Finding]) -> Iterator[str]:
+    """A line each; of those that break the same rule, the rule and its remedy once."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for reason in reasons:
+        alike.setdefault((reason.rule, reason.remedy), []).append(reason)
+    for (rule, remedy), some in alike.items():
+        if len(some) == 1:
+            yield f"  {some[0]}"
+            continue
+        yield f"  {rule}; {remedy}"
+        for reason in some:
+            tensor = f", tensor {shown(reason.tensor)}" if reason.tensor else ""
+            yield f"    operator {reason.operator} {reason.kind}{tensor}: found {reason.found}"
 
 
 def heading(examined: Examined) -> str:
@@ -94,14 +109,20 @@ def scratchpad(found: dict[str, Any], verdict: Verdict) -> Iterator[str]:
     size = f"{found['bytes']:,}" if verdict.program else f"{found['most']:,}"
     yield f"scratchpad  {found['used']:,} of {size} bytes" + (
         f" (at most {found['most']:,} on this board)" if verdict.program else "")
-    rows = found["map"]
+    rows = sorted(found["map"], key=lambda row: (row["first_step"], row["offset"]))
     steps = [row["from"] if row["from"] == row["to"] else f"{row['from']} to {row['to']}"
              for row in rows]
     width = max(map(len, steps), default=0)
     for row, step in zip(rows, steps, strict=True):
         part = "" if row["whole"] else ", a stripe of it"
         yield (f"  {row['offset']:>7,} +{row['bytes']:>8,}  {step:<{width}}  "
-               f"{shown(row['name'])} {row['shape']}{part}")
+               f"{brief(row['name'])} {row['shape']}{part}")
+
+
+def brief(name: str) -> str:
+    """A name as far as a line has room for it."""
+    text = shown(name)
+    return text if len(text) <= 50 else f"{text[:47]}...'"
 
 
 def speed(found: dict[str, Any]) -> Iterator[str]:

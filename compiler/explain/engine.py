@@ -1,102 +1,142 @@
-"""What the engine does for one output value, with what its tape carries."""
+"""What the engine does for one output value: its fields, weights and records, a value at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.explain.site import Site
 from compiler.explain.steps import Work, clamp, signed
 from compiler.inspection import shared_pair
 from compiler.layers import Layer, Record
-from compiler.requantize import weight_zero_point
 from hw.config import EngineConfig, Mode
 
 
-def engine(site: Site, done: Work, layers: Sequence[Layer], config: EngineConfig) -> Work | None:
-    """The engine's way from what ``done`` read to the same value, in the file's type.
+@dataclass(frozen=True)
+class Spot:
+    """Where a layer makes a value: its loops from the outside, and the channel of the group."""
 
-    The ``layers`` are the operator's, as ``lower_operator`` gives them with its output at address
-    0. None where none of them makes the value.
+    group: int
+    row: int
+    tile: int
+    column: int
+    channel: int
+
+
+def engine(layers: Sequence[Layer], flat: int, read: Callable[[int], int],
+           config: EngineConfig) -> Work | None:
+    """The engine's way to the byte at address ``flat``; ``read`` is the scratchpad before.
+
+    None where none of the layers makes it.
     """
-    flat = int(np.ravel_multi_index(site.element, site.output.shape)) if site.element else 0
     for layer in layers:
-        found = located(layer, flat, config)
-        if found is None:
-            continue
-        work = Work()
-        if layer.table is not None:
-            x = as_int8(site, done.terms[-1].x)
-            y = work.whole("y", "table[x], in the table unit", f"table[{x}]",
-                           int(layer.table[x & 255]))
-        elif layer.mode == Mode.ARRAY:
-            record = shared_pair(layer)[0] if layer.fields.get("shared_record") \
-                else layer.records[found[0]][found[1]]
-            y = array(site, done, work, layer, record, config)
-        elif layer.mode == Mode.ADD:
-            y = pair(site, done, work, layer)
-        else:
-            largest = max((as_int8(site, term.x) for term in done.terms),
-                          default=as_int8(site, done.value))
-            low, high = layer.fields["low"], layer.fields["high"]
-            y = work.whole("y", "clamp(max of x, low, high)", f"clamp({largest}, {low}, {high})",
-                           clamp(largest, low, high))
-        if site.output.dtype == "uint8":
-            y = work.whole("uint8", "y + 128: the host flips the top bit", f"{signed(y)} + 128",
-                           y + 128)
-        work.value = y
-        return work
+        spot = located(layer, flat, config)
+        if spot is not None:
+            work = Work()
+            made = MODES[layer.mode](work, layer, spot, read, config)
+            if layer.table is not None:
+                made = work.whole("y", "table[x], in the table unit", f"table[{made}]",
+                                  int(layer.table[made & 255]))
+            work.value = made
+            return work
     return None
 
 
-def located(layer: Layer, flat: int, config: EngineConfig) -> tuple[int, int] | None:
-    """``(group, channel of it)`` in which a layer makes the byte at an address."""
+def located(layer: Layer, flat: int, config: EngineConfig) -> Spot | None:
+    """Where a layer makes the byte at an address, as the store (hw/store.py) counts."""
     f = layer.fields
     columns = config.columns if layer.mode == Mode.ARRAY else 1
     pixels = f["tiles"] * columns + (f["last_columns"] + 1 if columns > 1 else 1)
-    rows, pixel = np.arange(f["rows"] + 1)[:, None], np.arange(pixels)
-    starts = f["out_base"] + rows * f["out_row"] + pixel * f["out_pixel"]
+    starts = (f["out_base"] + np.arange(f["rows"] + 1)[:, None] * f["out_row"]
+              + np.arange(pixels) * f["out_pixel"])
     for group in range(f["groups"] + 1):
         channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        channel = flat - (starts + group * (f["channels"] + 1))
-        hit = channel[(channel >= 0) & (channel < channels)]
-        if hit.size:
-            return group, int(hit[0])
+        channel = flat - starts - group * (f["channels"] + 1)
+        hits = np.argwhere((channel >= 0) & (channel < channels))
+        if len(hits):
+            row, pixel = map(int, hits[0])
+            return Spot(group, row, *divmod(pixel, columns), int(channel[row, pixel]))
     return None
 
 
-def as_int8(site: Site, x: int | float) -> int:
-    """A value as the engine holds it: uint8 is 128 less."""
-    return int(x) - 128 * (site.source.dtype == "uint8")
-
-
-def array(site: Site, done: Work, work: Work, layer: Layer, record: Record,
-          config: EngineConfig) -> int:
-    """Sum, bias and requantizer: hw/requantize.py."""
-    w_zero = weight_zero_point(site.graph, site.op) if done.terms[0].w is not None else 0
-    factors = [(as_int8(site, term.x), 1 if term.w is None else term.w - w_zero)
-               for term in (*done.terms, *done.outside) if term.x_at or term.w is not None]
-    raw = work.whole("array", "sum of x * w, where x outside of the image is Z1",
-                     f"{len(factors)} products", sum(x * w for x, w in factors))
-    acc = work.whole("acc", "array + bias, which has the zero points in it",
-                     f"{signed(raw)} + {signed(record.bias)}", raw + record.bias)
+def words(layer: Layer, spot: Spot, read: Callable[[int], int], config: EngineConfig
+          ) -> Iterator[list[int]]:
+    """The words that the fetcher (hw/fetch.py) brings for a value, the pad outside of the image."""
     f = layer.fields
-    digits, width = f["steps"] + 1, config.digit_width
+    along = (f["x_start"] + spot.group * f["group_stride"] + spot.tile * f["tile_stride"]
+             + spot.column * f["column_stride"])
+    for ky in range(f["ky"] + 1):
+        y = f["y_start"] + spot.row * f["y_row_step"] + ky * f["y_ky_step"]
+        line = f["base"] + spot.row * f["row_stride"] + ky * f["ky_stride"]
+        for kx in range(f["kx"] + 1):
+            for chunk in range(f["chunks"] + 1):
+                step = 0 if f.get("same_word") else config.word_bytes
+                first = along + kx * f["kx_stride"] + chunk * step
+                yield [read(line + x) if 0 <= x < f["row_bytes"] and 0 <= y <= f["height"]
+                       else f["pad"] for x in range(first, first + config.word_bytes)]
+
+
+def array(work: Work, layer: Layer, spot: Spot, read: Callable[[int], int],
+          config: EngineConfig) -> int:
+    """The systolic array, bias and requantizer."""
+    assert layer.weights is not None
+    weights = layer.weights[spot.group]              # [words, rows, lanes]
+    total = count = 0
+    for slot, word in enumerate(words(layer, spot, read, config)):
+        start = 0 if layer.fields.get("repeat_weights") else slot * config.columns
+        row = weights[start:start + config.columns, spot.channel].reshape(-1).tolist()
+        total += sum(x * w for x, w in zip(word, row, strict=True))
+        count += sum(w != 0 for w in row)
+    record = shared_pair(layer)[0] if layer.fields.get("shared_record") \
+        else layer.records[spot.group][spot.channel]
+    work.step("array", "sum of x * w, where x outside of the image is Z1",
+              f"{count} weights that are not 0", total)
+    return requantized(work, total, record, layer.fields, config)
+
+
+def requantized(work: Work, total: int, record: Record, fields: dict[str, int],
+                config: EngineConfig) -> int:
+    """A sum to a byte: hw/requantize.py."""
+    acc = work.whole("acc", "array + bias, which has the zero points in it",
+                     f"{signed(total)} + {signed(record.bias)}", total + record.bias)
+    digits, width = fields["steps"] + 1, config.digit_width
     limit = 1 << (digits * width - 1)
     x = work.whole("x", f"saturate(acc) to {digits} digits of {width} bits", signed(acc),
                    clamp(acc, -limit, limit - 1))
     dropped = width * (digits - 1)
     p = work.whole("P", f"x * m >> {dropped}", f"{signed(x)} * {record.multiplier} >> {dropped}",
                    x * record.multiplier >> dropped)
-    return rounded(work, p, record, f)
+    return rounded(work, p, record, fields)
 
 
-def pair(site: Site, done: Work, work: Work, layer: Layer) -> int:
-    """The sum of two values, each with its own multiplier."""
+def largest(work: Work, layer: Layer, spot: Spot, read: Callable[[int], int],
+            config: EngineConfig) -> int:
+    """The vector unit: the largest tap, or the product of two."""
+    f = layer.fields
+    taps = [word[spot.channel] for word in words(layer, spot, read, config)]
+    if f.get("multiply"):
+        z1, z2 = f["zero_point_1"], f["zero_point_2"]
+        product = work.whole("product", "(x1 - Z1) * (x2 - Z2)",
+                             f"({signed(taps[0])} - {signed(z1)}) * "
+                             f"({signed(taps[-1])} - {signed(z2)})",
+                             (taps[0] - z1) * (taps[-1] - z2))
+        return requantized(work, product, shared_pair(layer)[0], f, config)
+    found, low, high = max(taps), f["low"], f["high"]
+    text = "clamp(x, low, high)" if len(taps) == 1 else f"clamp(max of {len(taps)} x, low, high)"
+    return work.whole("x" if layer.table is not None else "y", text,
+                      f"clamp({signed(found)}, {low}, {high})", clamp(found, low, high))
+
+
+def pair(work: Work, layer: Layer, spot: Spot, read: Callable[[int], int],
+         config: EngineConfig) -> int:
+    """The vector unit's sum of two bytes, each with its own multiplier."""
     f = layer.fields
     first, second = shared_pair(layer)
-    x1, x2 = (as_int8(site, term.x) for term in done.terms)
-    z1, z2 = f["zero_point_1"], f["zero_point_2"]
-    m1, m2 = first.multiplier, second.multiplier
+    taps = [word[spot.channel] for word in words(layer, spot, read, config)]
+    x1, x2 = taps[0], taps[-1]
+    if f.get("flip_second"):
+        x2 = work.whole("x2", "~x2, all bits flipped: less its zero point, its sign changes",
+                        f"~{signed(x2)}", ~x2)
+    z1, z2, m1, m2 = f["zero_point_1"], f["zero_point_2"], first.multiplier, second.multiplier
     p = work.whole("P", "(x1 - Z1) * m1 + (x2 - Z2) * m2",
                    f"({signed(x1)} - {signed(z1)}) * {m1} + ({signed(x2)} - {signed(z2)}) * {m2}",
                    (x1 - z1) * m1 + (x2 - z2) * m2)
@@ -112,3 +152,6 @@ def rounded(work: Work, p: int, record: Record, fields: dict[str, int]) -> int:
     return work.whole("y", "clamp(shifted + Z3, low, high)",
                       f"clamp({signed(shifted)} + {signed(zero)}, {low}, {high})",
                       clamp(shifted + zero, low, high))
+
+
+MODES = {Mode.ARRAY: array, Mode.MAXIMUM: largest, Mode.ADD: pair}

@@ -12,12 +12,13 @@ from compiler.explain.engine import engine
 from compiler.explain.mistakes import mistakes
 from compiler.explain.reference import reference
 from compiler.explain.site import Site
-from compiler.explain.steps import Work
+from compiler.explain.steps import Work, signed
 from compiler.flatbuffer import shown
 from compiler.fold import drop_unused
 from compiler.golden import Golden
 from compiler.inspection import Inspection, Story
-from compiler.ir import Graph, Tensor
+from compiler.ir import Graph, Operator, Tensor
+from compiler.legacy import flip
 from compiler.lower import LOWER, lower_operator
 from compiler.partition import BYTES
 
@@ -81,7 +82,7 @@ def explain(inspection: Inspection, layer: int | None = None,
     if done is None:
         done = Work(value=right)
         done.step("y", f"{op.kind}, whose arithmetic is not written down here", "", right)
-    return Explanation(story, site, source, done, on_engine(inspection, site, done, story), right,
+    return Explanation(story, site, source, done, on_engine(inspection, site, story), right,
                        tuple(mistakes(site, done)))
 
 
@@ -140,16 +141,53 @@ def checked(element: Sequence[int], shape: tuple[int, ...], story: Story) -> tup
     return tuple(element)
 
 
-def on_engine(inspection: Inspection, site: Site, done: Work, story: Story) -> Work | None:
-    """The engine's way, where the operator is the engine's."""
+def on_engine(inspection: Inspection, site: Site, story: Story) -> Work | None:
+    """The engine's way, where the operator is the engine's; in the file's type at the end.
+
+    Of an operator that becomes several, the last, which reads what the others made.
+    """
     examined = inspection.examined
-    device = examined.device
-    op = next((op for op in device.operators if op.index == site.op.index), None)
-    if op is None or op.kind not in LOWER or story.refused:
+    graph, device = examined.graph, examined.device
+    parts = [op for op in device.operators if op.index == site.op.index]
+    if not parts or story.refused or parts[-1].kind not in LOWER:
         return None
-    place = dict.fromkeys(range(len(device.tensors)), 0)
-    layers = lower_operator(device, op, place, examined.profile, inspection.engine)
-    return engine(site, done, layers, inspection.engine)
+    *before, last = parts
+    values = {index: as_int8(site.values[index]) for index in read_by(parts, device)
+              if index < len(graph.tensors)}
+    if before:
+        given = read_by(before, device)
+        outputs = tuple(index for op in before for index in op.outputs)
+        made = Golden(replace(device, operators=tuple(before), inputs=given, outputs=outputs),
+                      examined.profile).run([values[index][None] for index in given], keep=True)
+        assert isinstance(made, dict)
+        values |= {index: array[0] for index, array in made.items()}
+
+    flat = int(np.ravel_multi_index(site.element, site.output.shape)) if site.element else 0
+    place, memory = {last.outputs[0]: 0}, [np.zeros(math.prod(site.output.shape), np.int8)]
+    for index in read_by([last], device):
+        place[index] = sum(map(len, memory))
+        memory.append(values[index].reshape(-1))
+    scratchpad = np.concatenate(memory).tolist()
+    layers = lower_operator(device, last, place, examined.profile, inspection.engine)
+    work = engine(layers, flat, scratchpad.__getitem__, inspection.engine)
+    if work is not None and site.output.dtype == "uint8":
+        y = int(work.value)
+        work.value = work.whole("uint8", "y + 128: the host flips the top bit",
+                                f"{signed(y)} + 128", y + 128)
+    return work
+
+
+def read_by(operators: Sequence[Operator], graph: Graph) -> tuple[int, ...]:
+    """The computed tensors that operators read and do not make."""
+    made = {index for op in operators for index in op.outputs}
+    return tuple(dict.fromkeys(
+        index for op in operators for index in op.inputs
+        if index >= 0 and graph.tensors[index].data is None and index not in made))
+
+
+def as_int8(array: np.ndarray) -> np.ndarray:
+    """As the engine holds it."""
+    return flip(np.ascontiguousarray(array)) if array.dtype == np.uint8 else array
 
 
 def document(found: Explanation) -> dict[str, Any]:
