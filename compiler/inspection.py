@@ -18,7 +18,7 @@ from compiler.layers import Layer, Record
 from compiler.lower import VIEWS, lower_operator
 from compiler.multipliers import Multiplier, accumulator_range, multipliers
 from compiler.partition import BYTES
-from compiler.requantize import output_range
+from compiler.requantize import output_range, source_of
 from compiler.verdict import Examined
 from compiler.verify import DOT_PRODUCTS
 from hw.config import EngineConfig, Mode
@@ -126,9 +126,11 @@ def where(examined: Examined) -> dict[int, str]:
 
 def is_8_bit(graph: Graph, op: Operator) -> bool:
     """Whether the operator's first input and its output are quantized to 8 bits."""
-    sides = [graph.tensors[index] for index in (*op.inputs[:1], *op.outputs[:1]) if index >= 0]
-    return len(sides) == 2 and all(tensor.dtype in BYTES and tensor.quantization is not None
-                                   and len(tensor.quantization.scale) == 1 for tensor in sides)
+    if not op.inputs or not op.outputs or source_of(op) < 0:
+        return False
+    sides = [graph.tensors[index] for index in (source_of(op), op.outputs[0])]
+    return all(tensor.dtype in BYTES and tensor.quantization is not None
+               and len(tensor.quantization.scale) == 1 for tensor in sides)
 
 
 def lowered(examined: Examined, parts: Sequence[Operator], engine: EngineConfig, story: Story

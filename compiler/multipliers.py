@@ -9,12 +9,20 @@ import numpy as np
 
 from compiler.binary import add_rule, mul_rule
 from compiler.ir import Graph, Operator
-from compiler.numerics import DoubleRounding, Float64Rounding, integer_range, quantize_multiplier
+from compiler.numerics import (
+    DoubleRounding,
+    Float64Rounding,
+    Staircase,
+    integer_range,
+    quantize_multiplier,
+)
 from compiler.requantize import (
+    bias_of,
     mean_axes,
     mean_rule,
     real_multiplier,
     requantize_rules,
+    source_of,
     weight_scales,
     weight_zero_point,
     window_counts,
@@ -47,8 +55,13 @@ def multipliers(graph: Graph, op: Operator, profile: str) -> tuple[Multiplier, .
     """Of a quantized operator that keeps the rules; none where it does not multiply."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     match op.kind:
-        case "CONV_2D" | "DEPTHWISE_CONV_2D" | "FULLY_CONNECTED" | "TRANSPOSE_CONV":
+        case kind if kind in DOT_PRODUCTS:
             return (dot_product(graph, op, profile),)
+        case "BATCH_MATMUL":
+            first, second = (graph.tensors[index].scale for index in op.inputs)
+            rules = requantize_rules(graph, op, profile)[:1]
+            return (Multiplier("M", "S1 * S2 / S3", (first * second / output.scale,),
+                               quantized(rules), rounding(rules)),)
         case "AVERAGE_POOL_2D":
             counts = window_counts(op, source.shape, output.shape)
             distinct = sorted(set(counts.reshape(-1).tolist()), reverse=True)
@@ -92,7 +105,7 @@ def multipliers(graph: Graph, op: Operator, profile: str) -> tuple[Multiplier, .
 
 def dot_product(graph: Graph, op: Operator, profile: str) -> Multiplier:
     """Of a convolution or dense layer."""
-    source = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]]
+    source = graph.tensors[source_of(op)]
     weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
     rules = requantize_rules(graph, op, profile)
     assert weights.quantization is not None
@@ -100,8 +113,12 @@ def dot_product(graph: Graph, op: Operator, profile: str) -> Multiplier:
         rules = rules[:1]
     real = tuple(source.scale * scale / output.scale
                  for scale in weight_scales(weights, len(rules))[:len(rules)])
-    return Multiplier("M", "S1 * S2 / S3", real, quantized(rules),
-                      ONCE if isinstance(rules[0], Float64Rounding) else TWICE)
+    return Multiplier("M", "S1 * S2 / S3", real, quantized(rules), rounding(rules))
+
+
+def rounding(rules: Sequence[Staircase]) -> str:
+    """How the rules round, in words."""
+    return ONCE if isinstance(rules[0], Float64Rounding) else TWICE
 
 
 def quantized(rules: Sequence[Any]) -> tuple[tuple[int, int], ...]:
@@ -112,16 +129,16 @@ def quantized(rules: Sequence[Any]) -> tuple[tuple[int, int], ...]:
 
 def accumulator_range(graph: Graph, op: Operator) -> tuple[np.ndarray, np.ndarray] | None:
     """The least and the most that a sum can be, bias included, by channel; None without sums."""
-    source = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]]
+    source = graph.tensors[source_of(op)]
     low, high = integer_range(source.dtype)
-    if op.kind in (*DOT_PRODUCTS, "TRANSPOSE_CONV"):
+    if op.kind in DOT_PRODUCTS:
         weights = graph.tensors[op.inputs[1]]
         if weights.data is None:
             return None
         axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
         w = np.moveaxis(weights.data.astype(np.int64) - weight_zero_point(graph, op), axis, 0)
         ends = [(x - source.zero_point) * w.reshape(len(w), -1) for x in (low, high)]
-        bias = bias_of(graph, op)
+        bias = biases(graph, op)
         return (np.minimum(*ends).sum(axis=1) + bias, np.maximum(*ends).sum(axis=1) + bias)
     if op.kind == "AVERAGE_POOL_2D":
         count = op.options["filter_height"] * op.options["filter_width"]
@@ -133,10 +150,8 @@ def accumulator_range(graph: Graph, op: Operator) -> tuple[np.ndarray, np.ndarra
     return None
 
 
-def bias_of(graph: Graph, op: Operator) -> np.ndarray:
-    """The biases of a convolution or dense layer, 0 where it has none."""
-    position = 3 if op.kind == "TRANSPOSE_CONV" else 2
-    if len(op.inputs) <= position or op.inputs[position] < 0:
-        return np.zeros(1, np.int64)
-    data = graph.tensors[op.inputs[position]].data
+def biases(graph: Graph, op: Operator) -> np.ndarray:
+    """Those of a convolution or dense layer, 0 where it has none."""
+    index = bias_of(op)
+    data = None if index is None else graph.tensors[index].data
     return np.zeros(1, np.int64) if data is None else data.astype(np.int64).reshape(-1)

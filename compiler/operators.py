@@ -57,7 +57,8 @@ def place(kind: str) -> Iterator[str]:
     if kind in VIEWS:
         yield "- Runs nowhere: the same bytes under another shape."
     if kind in LOWER:
-        yield f"- Runs on the engine. {first_sentence(LOWER[kind])}"
+        how = first_sentence(LOWER[kind]).removeprefix(f"{kind}.")
+        yield f"- Runs on the engine{': ' if how else '.'}{how}"
     if kind in HOST_ONLY:
         yield "- Runs on the host, behind the last layer."
     if kind in CONVERSIONS and kind not in HOST_ONLY:
@@ -72,7 +73,7 @@ def arithmetic(kind: str) -> str:
 def first_sentence(function: Callable) -> str:
     """Of its docstring: the first paragraph, as one line."""
     text = " ".join((inspect.getdoc(function) or "").split("\n\n")[0].split())
-    return text if text.endswith(".") else text + "."
+    return (text if text.endswith(".") else text + ".").replace("``", "`")
 
 
 def capital(text: str) -> str:

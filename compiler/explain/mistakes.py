@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from compiler.explain.site import Site
 from compiler.explain.steps import Work, clamp, round_away, signed
 from compiler.ir import Tensor
-from compiler.multipliers import bias_of
+from compiler.multipliers import biases
 from compiler.requantize import output_range, weight_scales
 
 
@@ -18,8 +18,8 @@ def mistakes(site: Site, done: Work) -> Iterator[tuple[str, Work]]:
     s1, s3 = site.source.scale, site.output.scale
     s2 = weight_scales(weights_of(site), channel + 1)[channel]
     zero, acc = site.output.zero_point, done.acc
-    biases = bias_of(site.graph, site.op)
-    bias = int(biases[channel if len(biases) > 1 else 0])
+    added = biases(site.graph, site.op)
+    bias = int(added[channel if len(added) > 1 else 0])
     raw = sum(int(term.x) * int(term.w or 0) for term in done.terms)
 
     work = Work()

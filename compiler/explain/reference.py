@@ -7,7 +7,14 @@ import numpy as np
 
 from compiler.explain.site import Site
 from compiler.explain.steps import Term, Work
-from compiler.explain.sums import average, dot_product, maximum, reduced_extreme, reduction
+from compiler.explain.sums import (
+    average,
+    dot_product,
+    matrix_product,
+    maximum,
+    reduced_extreme,
+    reduction,
+)
 from compiler.explain.values import (
     FUNCTIONS,
     addition,
@@ -30,9 +37,10 @@ def reference(site: Site) -> Work | None:
 
 
 def moved(site: Site) -> Work:
-    """Operators that only move bytes: the kernel is run on positions in place of values."""
+    """Moves bytes and computes nothing."""
     if site.op.kind == "CONCATENATION":
         return joined(site)
+    # The kernel runs on positions in place of values:
     kernel = KERNELS[site.op.kind](site.graph, site.op, site.profile)
     inputs, names, start = [], [], 1 << 20
     for position, index in enumerate(site.op.inputs):
@@ -73,7 +81,7 @@ def joined(site: Site) -> Work:
 KINDS: dict[str, Callable[[Site], Work]] = {
     **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"),
                     dot_product),
-    "AVERAGE_POOL_2D": average, "MAX_POOL_2D": maximum,
+    "BATCH_MATMUL": matrix_product, "AVERAGE_POOL_2D": average, "MAX_POOL_2D": maximum,
     "MEAN": reduction, "SUM": reduction,
     "REDUCE_MAX": reduced_extreme, "REDUCE_MIN": reduced_extreme,
     "ADD": addition, "SUB": addition, "MUL": product,

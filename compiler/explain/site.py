@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.ir import Graph, Operator, Tensor
-from compiler.requantize import padding_before
+from compiler.requantize import padding_before, source_of
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,11 @@ class Site:
     @property
     def source(self) -> Tensor:
         """The activations that are read first."""
-        return self.tensor(self.source_position)
+        return self.graph.tensors[source_of(self.op)]
 
-    @property
-    def source_position(self) -> int:
-        """Of the activations among the inputs."""
-        return 2 if self.op.kind == "TRANSPOSE_CONV" else 0
+    def source_value(self, index: tuple[int, ...]) -> int:
+        """One of their values."""
+        return self.values[source_of(self.op)][index].item()
 
     @property
     def output(self) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.explain.site import Site, window
 from compiler.explain.steps import Term, Work, clamp, requantize, signed
-from compiler.multipliers import bias_of
+from compiler.multipliers import biases
 from compiler.numerics import integer_range
 from compiler.requantize import (
     average_rule,
@@ -15,6 +15,7 @@ from compiler.requantize import (
     mean_rule,
     output_range,
     padding_before,
+    product_rule,
     rescale_rule,
     weight_scales,
     weight_zero_point,
@@ -57,7 +58,8 @@ def positions(site: Site) -> Iterator[tuple[tuple[int, ...] | None, tuple[int, .
 
 
 def dot_product(site: Site) -> Work:
-    """Convolutions and dense layers."""
+    """``clamp(M * (sum of (x - Z1) * (w - Z2), + bias) + Z3)``, ``M = S1 * S2 / S3``; rounded
+    twice, by LiteRT's FULLY_CONNECTED once, in float64."""
     work = Work()
     weights, source = site.tensor(1), site.source
     w_zero, x_zero = weight_zero_point(site.graph, site.op), source.zero_point
@@ -66,13 +68,13 @@ def dot_product(site: Site) -> Work:
         if x_at is None:
             work.outside.append(Term((), x_zero, w_at, w))
         else:
-            work.terms.append(Term(x_at, site.value(site.source_position, x_at), w_at, w))
+            work.terms.append(Term(x_at, site.source_value(x_at), w_at, w))
     total = sum((int(t.x) - x_zero) * (int(t.w or 0) - w_zero) for t in work.terms)
     work.step("sum", "sum of (x - Z1) * (w - Z2)", f"{len(work.terms)} products, Z1 = {x_zero}, "
               f"Z2 = {w_zero}", total)
     channel = site.element[-1]
-    biases = bias_of(site.graph, site.op)
-    bias = int(biases[channel if len(biases) > 1 else 0])
+    added = biases(site.graph, site.op)
+    bias = int(added[channel if len(added) > 1 else 0])
     acc = work.whole("acc", "sum + bias", f"{signed(total)} + {signed(bias)}", total + bias)
     rule = dot_product_rules(site.graph, site.op, site.profile)[channel]
     scale = weight_scales(weights, channel + 1)[channel]
@@ -82,8 +84,36 @@ def dot_product(site: Site) -> Work:
     return work
 
 
+def matrix_product(site: Site) -> Work:
+    """``clamp(M * sum of (x - Z1) * (y - Z2), + Z3)``, ``M = S1 * S2 / S3``; rounded twice."""
+    work, at = Work(), site.element
+    first, second = site.tensor(0), site.tensor(1)
+    depth = first.shape[-2 if site.op.options["adj_x"] else -1]
+    for index in range(depth):
+        own, other = (at[-2], index), (index, at[-1])
+        x_at = batch(first.shape, at) + (own[::-1] if site.op.options["adj_x"] else own)
+        y_at = batch(second.shape, at) + (other[::-1] if site.op.options["adj_y"] else other)
+        work.terms.append(Term(x_at, site.value(0, x_at), y_at, site.value(1, y_at)))
+    total = sum((int(t.x) - first.zero_point) * (int(t.w or 0) - second.zero_point)
+                for t in work.terms)
+    acc = work.whole("acc", "sum of (x - Z1) * (y - Z2)", f"{depth} products, "
+                     f"Z1 = {first.zero_point}, Z2 = {second.zero_point}", total)
+    work.step("M", "S1 * S2 / S3", f"{first.scale!r} * {second.scale!r} / {site.output.scale!r}",
+              first.scale * second.scale / site.output.scale)
+    requantize(work, acc, product_rule(site.graph, site.op, site.profile))
+    return work
+
+
+def batch(shape: tuple[int, ...], at: tuple[int, ...]) -> tuple[int, ...]:
+    """Of a factor, the indices before the last two; they broadcast."""
+    before = shape[:-2]
+    return tuple(0 if size == 1 else index for size, index in zip(
+        before, at[len(at) - 2 - len(before):len(at) - 2], strict=True))
+
+
 def average(site: Site) -> Work:
-    """AVERAGE_POOL_2D: the values inside the image, raw."""
+    """The sum of the values inside the image by their number, ties away from zero; scales and zero
+    points take no part."""
     work = Work()
     o = site.op.options
     pool(site, work, o["filter_height"], o["filter_width"])
@@ -106,7 +136,7 @@ def pool(site: Site, work: Work, rows: int, columns: int) -> None:
 
 
 def maximum(site: Site) -> Work:
-    """MAX_POOL_2D."""
+    """The largest value inside the image, clamped to the activation's range."""
     work = Work()
     o = site.op.options
     pool(site, work, o["filter_height"], o["filter_width"])
@@ -135,7 +165,8 @@ def reduced(site: Site, work: Work) -> None:
 
 
 def reduction(site: Site) -> Work:
-    """MEAN and SUM: the division is inside of the multiplier."""
+    """``clamp(M * sum of (x - Z1) + Z3)``, ``M = S1 / S3``, of MEAN by the number of values;
+    rounded twice."""
     work = Work()
     reduced(site, work)
     zero, count = site.source.zero_point, len(work.terms)
@@ -155,7 +186,7 @@ def reduction(site: Site) -> Work:
 
 
 def reduced_extreme(site: Site) -> Work:
-    """REDUCE_MAX and REDUCE_MIN."""
+    """The largest value, of REDUCE_MIN the smallest."""
     work = Work()
     reduced(site, work)
     choose = max if site.op.kind == "REDUCE_MAX" else min

@@ -55,7 +55,8 @@ def row(found: Explanation, term: Term) -> list[str]:
     if term.w is None:
         return [x]
     site = found.site
-    z1, z2 = site.source.zero_point, weight_zero_point(site.graph, site.op)
+    z1, z2 = site.source.zero_point, site.tensor(1).zero_point \
+        if site.op.kind == "BATCH_MATMUL" else weight_zero_point(site.graph, site.op)
     product = (int(term.x) - z1) * (term.w - z2)
     return [x, f"w{list(term.w_at)} = {term.w}",
             f"({number(term.x)} - {bracketed(z1)}) * ({term.w} - {bracketed(z2)}) = {product}"]

@@ -37,7 +37,8 @@ def operands(site: Site) -> tuple[Work, int, int]:
 
 
 def addition(site: Site) -> Work:
-    """ADD and SUB: both to a common scale with 20 bits more, then to the output's."""
+    """Both inputs to twice the larger scale with 20 bits more, their sum or difference to the
+    output's; each of the three is rounded twice."""
     work, x1, x2 = operands(site)
     rule = add_rule(site.graph, site.op)
     scaled = []
@@ -64,7 +65,7 @@ def addition(site: Site) -> Work:
 
 
 def product(site: Site) -> Work:
-    """MUL."""
+    """``clamp(M * (x1 - Z1) * (x2 - Z2) + Z3)``, ``M = S1 * S2 / S3``; rounded twice."""
     work, x1, x2 = operands(site)
     z1, z2 = site.tensor(0).zero_point, site.tensor(1).zero_point
     acc = work.whole("acc", "(x1 - Z1) * (x2 - Z2)",
@@ -77,7 +78,7 @@ def product(site: Site) -> Work:
 
 
 def looked_up(site: Site) -> Work:
-    """PRELU, MAXIMUM, MINIMUM: by the table of all pairs of bytes."""
+    """What TFLite's rule gives for the pair of bytes."""
     work, x1, x2 = operands(site)
     table = binary_table(site.graph, site.op, site.profile)
     work.value = int(table[x1 & 255, x2 & 255])
@@ -92,7 +93,8 @@ def same_place(site: Site) -> tuple[Work, int]:
 
 
 def rescaled(site: Site) -> Work:
-    """RELU and its like, and QUANTIZE from integer to integer."""
+    """``clamp(M * (x - Z1) + Z3)``, ``M = S1 / S3``; rounded twice. QUANTIZE of floats divides and
+    rounds in float32."""
     if site.source.dtype == "float32":
         return from_float(site)
     work, x = same_place(site)
@@ -116,7 +118,8 @@ def rescaled(site: Site) -> Work:
 
 
 def leaky(site: Site) -> Work:
-    """LEAKY_RELU: another multiplier for negative values."""
+    """``clamp(M * (x - Z1) + Z3)``, ``M = S1 / S3``, of negative values times alpha; rounded
+    twice."""
     work, x = same_place(site)
     source, output, alpha = site.source, site.output, site.op.options["alpha"]
     d = work.whole("d", "x - Z1", f"{signed(x)} - {signed(source.zero_point)}",
@@ -148,7 +151,8 @@ def clamped(value: float) -> float:
 
 
 def function(site: Site) -> Work:
-    """A function of one byte: all 256 results are a table."""
+    """``clamp(f(S1 * (x - Z1)) / S3 + Z3)`` for each of 256 bytes, in the kernel's own
+    arithmetic."""
     work, x = same_place(site)
     source, output = site.source, site.output
     text, compute = FUNCTIONS[site.op.kind]
@@ -181,7 +185,7 @@ def from_float(site: Site) -> Work:
 
 
 def to_float(site: Site) -> Work:
-    """DEQUANTIZE."""
+    """``S1 * (x - Z1)`` in float64, then float32."""
     work, x = same_place(site)
     source = site.source
     work.value = float(np.float32(source.scale * (x - source.zero_point)))
@@ -191,7 +195,7 @@ def to_float(site: Site) -> Work:
 
 
 def softmax(site: Site) -> Work:
-    """SOFTMAX along the last axis, in fixed point."""
+    """256 times ``exp(beta * S1 * x)`` over the sum of them along the last axis, in fixed point."""
     work = Work()
     source, output = site.source, site.output
     for index in range(source.shape[-1]):
@@ -217,7 +221,7 @@ def softmax(site: Site) -> Work:
 
 
 def arg_max(site: Site) -> Work:
-    """ARG_MAX: the first of the largest."""
+    """The first index of the largest value."""
     work = Work()
     shape = site.source.shape
     data = site.tensor(1).data
