@@ -36,7 +36,7 @@ def of_operator(graph: Graph, story: Story, full: bool) -> Iterator[str]:
         yield from of_multiplier(one, full)
     if story.accumulator is not None:
         least, most = (ends.tolist() for ends in story.accumulator)
-        bits = max(max(abs(min(least)), abs(max(most))).bit_length() + 1, 1)
+        bits = max((-1 - min(least)).bit_length(), max(most).bit_length()) + 1
         yield f"  {'accumulator':<12} {min(least):,} to {max(most):,}: {bits} bits"
         if full and len(least) > 1:
             yield from table(("channel", "least", "most"),
