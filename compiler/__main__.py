@@ -117,6 +117,8 @@ def inspect(args: argparse.Namespace) -> int:
             parser().error(f"argument --{name}: needs --{needed}")
     examined = verdict.examine(read_model(args.model), args.profile)
     found = inspection.inspect(examined, TARGETS[args.board].engine)
+    if args.layer is not None:
+        inspection.story_of(found, args.layer)               # or there is none
     if args.explain:
         return explain(args, found)
     if args.json:

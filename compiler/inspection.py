@@ -88,6 +88,15 @@ def inspect(examined: Examined, engine: EngineConfig) -> Inspection:
     return Inspection(examined, engine, tuple(stories))
 
 
+def story_of(inspection: Inspection, layer: int) -> Story:
+    """The story of an operator by its number in the file."""
+    stories = {story.op.index: story for story in inspection.stories}
+    if layer not in stories:
+        raise ModelError(f"{inspection.examined.graph.name} has no operator {layer} that computes "
+                         f"something; there are {', '.join(map(str, stories)) or 'none'}")
+    return stories[layer]
+
+
 def roles(graph: Graph, op: Operator) -> tuple[tuple[str, int], ...]:
     """What each tensor is to its operator."""
     names = ["input", "weights", "bias"] if op.kind in DOT_PRODUCTS else ["input"]

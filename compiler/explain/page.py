@@ -16,7 +16,7 @@ from compiler.explain.steps import Work, signed
 from compiler.flatbuffer import shown
 from compiler.fold import drop_unused
 from compiler.golden import Golden
-from compiler.inspection import Inspection, Story
+from compiler.inspection import Inspection, Story, story_of
 from compiler.ir import Graph, Operator, Tensor
 from compiler.legacy import flip
 from compiler.lower import LOWER, lower_operator
@@ -88,7 +88,6 @@ def explain(inspection: Inspection, layer: int | None = None,
 
 def chosen(inspection: Inspection, layer: int | None) -> Story:
     """The operator asked for."""
-    stories = {story.op.index: story for story in inspection.stories}
     if layer is None:
         found = [story for story in inspection.stories if story.multipliers] \
             or list(inspection.stories)
@@ -96,10 +95,7 @@ def chosen(inspection: Inspection, layer: int | None) -> Story:
             raise ModelError(f"{inspection.examined.graph.name} has no operators; there is nothing "
                              "to explain")
         return found[0]
-    if layer not in stories:
-        raise ModelError(f"{inspection.examined.graph.name} has no operator {layer} that computes "
-                         f"something; there are {', '.join(map(str, stories)) or 'none'}")
-    return stories[layer]
+    return story_of(inspection, layer)
 
 
 def refuse_floats(graph: Graph, story: Story) -> None:
