@@ -19,7 +19,7 @@ from pathlib import Path
 from boards.boards import BOARDS, Board
 from boards.build import rendered, synthesize
 from boards.tools import ToolError, run_tool, tool_version
-from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
+from compiler.area import CHOSEN, KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.image import engine_hash
 from compiler.program import write_whole
 from compiler.size import LEAST_SCRATCHPAD
@@ -31,22 +31,23 @@ TOOL_FAILED = 4
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
-# Scratchpad and tape memory as shares of the most, multiplier, addition, padding: few designs that
-# tell the effects apart.
-SAMPLES = ((1, 1, 30, True, True), (1, 1 / 4, 30, False, False), (0, 1 / 2, 24, False, False),
-           (0, 1, 30, True, True), (1 / 2, 1 / 4, 26, False, True), (1 / 4, 1 / 2, 28, True, False),
-           (1 / 8, 1 / 4, 24, True, True), (1, 1 / 8, 24, False, True),
-           (1 / 4, 1 / 8, 26, False, False))
+# Scratchpad and tape memory as shares of the most, multiplier, and whether there is addition,
+# multiplication, padding: few designs that tell the effects apart.
+SAMPLES = ((1, 1, 30, True, True, True), (1, 1 / 4, 30, False, False, False),
+           (0, 1 / 2, 24, False, False, False), (0, 1, 30, True, False, True),
+           (1 / 2, 1 / 4, 26, False, False, True), (1 / 4, 1 / 2, 28, True, True, False),
+           (1 / 8, 1 / 4, 24, True, False, True), (1, 1 / 8, 24, False, False, True),
+           (1 / 4, 1 / 8, 26, False, True, False), (1 / 2, 1 / 2, 28, True, False, False))
 
 
 def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
     """The engines to measure, each with its slot's bytes."""
     target = board.target
     seen = set()
-    for scratchpad, slot, width, addition, padding in SAMPLES:
+    for scratchpad, slot, width, addition, multiplication, padding in SAMPLES:
         size = max(LEAST_SCRATCHPAD, int(target.engine.scratchpad_bytes * scratchpad))
         engine = replace(target.engine, scratchpad_bytes=size, multiplier_width=width,
-                         addition=addition, padding=padding)
+                         addition=addition, multiplication=multiplication, padding=padding)
         slot_bytes = target.slot_bytes if target.flash_dq else int(target.slot_bytes * slot)
         if (engine, slot_bytes) not in seen:
             seen.add((engine, slot_bytes))
@@ -119,8 +120,8 @@ def table(board: str) -> Iterator[str]:
         engine = row.engine
         yield "| " + " | ".join([
             board, f"{engine['scratchpad_bytes']:,}", f"{row.slot_bytes:,}",
-            f"{engine['multiplier_width']}", "yes" if engine["addition"] else "no",
-            "yes" if engine["padding"] else "no", *counts]) + " |"
+            f"{engine['multiplier_width']}",
+            *("yes" if engine[name] else "no" for name in CHOSEN[2:]), *counts]) + " |"
 
 
 def main() -> int:
@@ -139,7 +140,7 @@ def main() -> int:
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return TOOL_FAILED
-    columns = ("board", "scratchpad", "slot", "multiplier", "addition", "padding", *KINDS)
+    columns = ("board", "scratchpad", "slot", "multiplier", *CHOSEN[2:], *KINDS)
     print(f"| {' | '.join(columns)} |\n|{'--|' + '--:|' * (len(columns) - 1)}")
     for name in chosen:
         print("\n".join(table(name)))

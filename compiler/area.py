@@ -18,7 +18,8 @@ from hw.config import EngineConfig
 
 MEASURED = Path(__file__).with_name("measured.json")
 KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
-CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "padding")     # by compiler/size.py
+# By compiler/size.py:
+CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "multiplication", "padding")
 BLOCK_BYTES = {"ice40": 512, "ecp5": 2048}
 
 
@@ -94,7 +95,7 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
 def cell_features(row: Measurement) -> list[float]:
     """What logic cells grow with: widths of addresses, of the multiplier, and what is left out."""
     return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
-            row.engine["addition"], row.engine["padding"], log2(row.slot_bytes)]
+            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes)]
 
 
 def block_features(row: Measurement) -> list[float]:
