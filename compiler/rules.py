@@ -88,8 +88,9 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, CONV_2D,
-    DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, MAX_POOL_2D, MEAN, PAD, QUANTIZE,
-    RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX and SQUEEZE.
+    DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU,
+    LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX,
+    SQUEEZE and TANH.
 
     Replace it by these, or cut the model before it.
     """
@@ -262,6 +263,50 @@ def mean_over_pixels(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.inputs[1], f"axes {[] if axes is None else axes.reshape(-1).tolist()} of {rank}"
 
 
+def bounded_slope(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The slope of LEAKY_RELU must be a number, and below 2**16 when multiplied with the input
+    scale over the output scale.
+
+    Train with a smaller slope.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    slope = op.options["alpha"]                  # which may be infinite, or no number
+    if not abs(slope) * source.scale / output.scale < 1 << 16:
+        yield None, f"{slope:g}"
+
+
+def fixed_output(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The output of LOGISTIC must have the scale 1/256 and the smallest zero point, that of TANH
+    1/128 and the zero point in the middle.
+
+    Quantize the model again, TFLite's specification fixes both.
+    """
+    output = graph.tensors[op.outputs[0]]
+    low = int(np.iinfo(output.dtype).min)
+    if (output.scale, output.zero_point) != {"LOGISTIC": (1 / 256, low),
+                                             "TANH": (1 / 128, low + 128)}[op.kind]:
+        yield op.outputs[0], f"{output.scale:g} and {output.zero_point}"
+
+
+def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The input scale of HARD_SWISH must be below 128 times the output scale.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    if source.scale >= 128 * output.scale:
+        yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
+
+
+def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """EXP must be of int8, for TFLite has no EXP of uint8.
+
+    Convert the model again, with a current converter.
+    """
+    if graph.tensors[op.inputs[0]].dtype != "int8":
+        yield op.inputs[0], graph.tensors[op.inputs[0]].dtype
+
+
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
     ((*DOT_PRODUCTS, "MEAN", "PAD", *RESHAPES), constant_parameters),
@@ -269,11 +314,15 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (DOT_PRODUCTS, symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
-    ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1"), bounded_multipliers),
+    ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), bounded_multipliers),
     (("ADD",), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
     ((*POOLS, *RESHAPES, "PAD"), equal_quantization),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
     (("MEAN",), mean_over_pixels),
+    (("LEAKY_RELU",), bounded_slope),
+    (("LOGISTIC", "TANH"), fixed_output),
+    (("HARD_SWISH",), bounded_hard_swish),
+    (("EXP",), signed_exponential),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compiler import fixedpoint
+from compiler.errors import ModelError
 from compiler.ir import Graph, Operator, Tensor
 from compiler.numerics import (
     DoubleRounding,
@@ -39,6 +40,9 @@ def unary_table(graph: Graph, op: Operator, profile: str) -> np.ndarray:
         case "LOGISTIC" | "TANH":
             y = sigmoid(op.kind, source, output, profile, x)
         case "EXP":
+            if profile != "litert":
+                raise ModelError(f"operator {op.index} EXP has no golden model in the profile "
+                                 f"{profile}; use the profile litert")
             y = float_table(np.exp, source, output, x)
         case "HARD_SWISH":
             y = hard_swish(source, output, x)

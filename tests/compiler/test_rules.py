@@ -52,6 +52,11 @@ RIGHT = {
     "RELU": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
     "RELU6": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
     "RELU_N1_TO_1": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "LEAKY_RELU": ({"alpha": 0.3}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "LOGISTIC": ({}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
+    "TANH": ({}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 128, 0)),
+    "HARD_SWISH": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "EXP": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
     "SOFTMAX": ({"beta": 1.0}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
     "QUANTIZE": ({}, [Tensor("x", (1, 4), "float32")], int8("y", (1, 4))),
     "DEQUANTIZE": ({}, [int8("x", (1, 4))], Tensor("y", (1, 4), "float32")),
@@ -216,6 +221,24 @@ WRONG = [
      "operator 0 SOFTMAX, tensor 'x': SOFTMAX must be over at most 4095 values, for TFLite sums "
      "them in 12 integer bits; found 4096 values; leave the SOFTMAX out and take the largest "
      "input"),
+    (graph_of("LEAKY_RELU", {"alpha": float("inf")}),
+     "operator 0 LEAKY_RELU: the slope of LEAKY_RELU must be a number, and below 2**16 when "
+     "multiplied with the input scale over the output scale; found inf; train with a smaller "
+     "slope"),
+    (graph_of("LEAKY_RELU", {"alpha": float("nan")}),
+     "operator 0 LEAKY_RELU: the slope of LEAKY_RELU must be a number, and below 2**16 when "
+     "multiplied with the input scale over the output scale; found nan; train with a smaller "
+     "slope"),
+    (graph_of("TANH", y={"quantization": Quantization((1 / 256,), (0,))}),
+     "operator 0 TANH, tensor 'y': the output of LOGISTIC must have the scale 1/256 and the "
+     "smallest zero point, that of TANH 1/128 and the zero point in the middle; found 0.00390625 "
+     "and 0; quantize the model again, TFLite's specification fixes both"),
+    (graph_of("HARD_SWISH", y={"quantization": Quantization((0.003,), (0,))}),
+     "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be below 128 times "
+     "the output scale; found 0.5 in and 0.003 out; calibrate the model again, a scale is wrong"),
+    (graph_of("EXP", x={"dtype": "uint8"}, y={"dtype": "uint8"}),
+     "operator 0 EXP, tensor 'x': EXP must be of int8, for TFLite has no EXP of uint8; found "
+     "uint8; convert the model again, with a current converter"),
     (graph_of("MEAN", axes={"shape": (1,), "data": np.array([1], np.int32)},
               y={"shape": (1, 4, 2)}),
      "operator 0 MEAN, tensor 'axes': MEAN must be over height and width, the axes 1 and 2 of "
@@ -251,8 +274,9 @@ def test_float_inside_of_a_model():
 
 
 UNSUPPORTED = ("the operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, "
-               "CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXPAND_DIMS, FULLY_CONNECTED, MAX_POOL_2D, "
-               "MEAN, PAD, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX and SQUEEZE; "
+               "CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, "
+               "HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, "
+               "RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE and TANH; "
                "found {}; replace it by these, or cut the model before it")
 
 

@@ -1,0 +1,44 @@
+"""Operators of one byte, over all of its 256 values, against LiteRT and TFLM."""
+
+import numpy as np
+import pytest
+from equal import equal_to_runtime
+from operator_models import OperatorModel
+
+# Scale and zero point of the input, and of the output where the operator leaves them open.
+SCALES = [(0.05, -3, 0.05, 5), (0.003, -128, 0.02, 127), (0.2, 127, 0.01, -128),
+          (0.023, 100, 0.0151, -89), (1 / 128, 0, 1 / 64, 0), (0.7, -60, 0.7, -60)]
+KINDS = {
+    "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "HARD_SWISH": None, "LEAKY_RELU": None,
+    "EXP": None, "RELU": None, "RELU6": None, "RELU_N1_TO_1": None, "QUANTIZE": None,
+}
+SLOPES = (0.0, 0.01, 0.3, 0.99, 1.7, -0.4)
+
+
+def models(dtype: str) -> dict[str, tuple[bytes, list[np.ndarray]]]:
+    found = {}
+    middle = 128 if dtype == "uint8" else 0
+    bytes_ = np.arange(256, dtype=np.uint8).view(dtype).reshape(1, 1, 4, 16, 4)
+    for kind, fixed in KINDS.items():
+        for k, (scale, zero_point, *free) in enumerate(SCALES):
+            model = OperatorModel(dtype, scale, zero_point + middle)
+            x = model.input((1, 4, 16, 4))
+            out_scale, out_zero_point = fixed or free
+            y = model.tensor((1, 4, 16, 4), scale=out_scale, zero_point=out_zero_point + middle)
+            options = {"alpha": SLOPES[k]} if kind == "LEAKY_RELU" else {}
+            model.operator(kind, [x], [y], **options)
+            found[f"{kind}_{k}"] = model.file(y), [bytes_]
+    return found
+
+
+@pytest.mark.parametrize("profile", ["litert", "tflm"])
+def test_all_bytes(profile, tmp_path):
+    cases = models("int8")
+    refused = equal_to_runtime(profile, cases, tmp_path)
+    assert {name[:-2] for name in refused} == ({"EXP", "RELU_N1_TO_1"} if profile == "tflm"
+                                               else set())
+
+
+def test_all_bytes_of_uint8(tmp_path):
+    cases = {name: model for name, model in models("uint8").items() if name[:4] != "EXP_"}
+    assert equal_to_runtime("litert", cases, tmp_path) == []

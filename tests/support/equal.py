@@ -1,0 +1,55 @@
+"""Models on the golden model and on the RTL, against the runtimes."""
+
+from pathlib import Path
+
+import numpy as np
+from oracles import outputs_of
+
+from compiler.cycles import predict
+from compiler.program import Program, compile_model
+from compiler.reader import read_model
+from compiler.targets import DEFAULT
+from hw.config import EngineConfig
+from sim.golden import Golden
+from sim.host import Host
+from sim.rtl import RtlEngine
+
+
+def on_rtl(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The model's outputs by way of the RTL, whose schedule must be the predicted one."""
+    host = Host(program)
+    found = RtlEngine(program, threads=1).run(host.to_device(inputs))
+    images = len(inputs[0])
+    assert found.ends.tolist() == [list(ends) for ends in predict(program, images).ends]
+    assert found.cycles == predict(program, images).total
+    return host.from_device(found.outputs)
+
+
+def same(found: list[np.ndarray], wanted: list[np.ndarray], name: str) -> None:
+    """Every byte of every output."""
+    assert len(found) == len(wanted), name
+    for k, (one, other) in enumerate(zip(found, wanted, strict=True)):
+        assert one.dtype == other.dtype, f"{name}, output {k}"
+        assert np.array_equal(one, other), f"{name}, output {k}"
+
+
+def equal_to_runtime(profile: str, models: dict[str, tuple[bytes, list[np.ndarray]]], folder: Path,
+                     config: EngineConfig | None = DEFAULT.engine, images: int = 2) -> list[str]:
+    """Holds each model's golden outputs against the profile's runtime, and those of the RTL (of
+    the first ``images``; without a ``config`` none). The names of the models that the runtime
+    does not run, which nothing was compared of."""
+    refused = []
+    for name, answer in outputs_of(profile, models, folder).items():
+        file, inputs = models[name]
+        if isinstance(answer, str):
+            refused.append(name)
+            continue
+        path = folder / f"{name}.tflite"
+        path.write_bytes(file)
+        graph = read_model(path)
+        same(Golden(graph, profile).run(inputs), answer, f"{name}, golden model")
+        if config is not None:
+            program = compile_model(graph, config, profile)
+            same(on_rtl(program, [array[:images] for array in inputs]),
+                 [array[:images] for array in answer], f"{name}, RTL")
+    return refused
