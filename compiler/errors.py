@@ -1,4 +1,4 @@
-"""The one exception that users of the compiler meet."""
+"""The one exception that users of the compiler meet, and one that passes meet."""
 
 
 class ModelError(Exception):
@@ -6,4 +6,9 @@ class ModelError(Exception):
 
     The text is one sentence for the user: the thing (operator index, name, tensor), the rule, the
     value found, and the remedy. The command line prints it behind ``error: `` and exits with 3.
+    """
+
+
+class ShapeError(Exception):
+    """Tensors or parameters of an operator that do not fit each other; the text is what was found.
     """

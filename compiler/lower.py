@@ -16,22 +16,26 @@ from compiler.layers import (
     window_fields,
 )
 from compiler.lower_array import average, convolution, fully_connected
-from compiler.lower_vector import add, maximum, pad, unary
+from compiler.lower_move import moves
+from compiler.lower_vector import add, maximum, unary
+from compiler.moves import MOVES
+from compiler.nests import MOST_TURNS
+from compiler.places import VIEWS, Addresses, Place, find_places
+from compiler.relocate import is_regular, relocated, widest
 from compiler.stripes import Pair, interleaved, pairs, thinner
+from compiler.tables import fused_tables, loaded_once, through_tables
 from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "FULLY_CONNECTED": fully_connected,
-    "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add, "PAD": pad,
-    **dict.fromkeys(UNARY_KINDS, unary),
+    "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add,
+    **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
 }
 
-# The same bytes under another shape: no work at all.
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 
-
-def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
+def lower(graph: Graph, profile: str,
+          config: EngineConfig) -> tuple[list[Layer], Plan, Addresses]:
     """The engine's layers in order, and where the scratchpad holds what.
 
     The first layers load the graph's inputs, the last ones put out its outputs.
@@ -41,16 +45,20 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
             raise ModelError(
                 f"operator {op.index} {op.kind} is not supported; the engine runs "
                 f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    buffer_of = views(graph)
-    plan, striped = plan_stripes(graph, buffer_of, config)
-    place = {tensor: plan.offsets[buffer_of[tensor]] for tensor in buffer_of}
+    places, plan, striped = plan_places(graph, config)
+    place, fused = Addresses(graph, places, plan.offsets), fused_tables(graph)
 
-    layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
+    layers = [layer for tensor in graph.inputs
+              for layer in load(graph, tensor, place[tensor], config)]
     waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
     for op in graph.operators:
-        if op.kind in VIEWS:
+        if op.kind in VIEWS or op.inputs[0] in fused:
             continue
-        lowered = list(LOWER[op.kind](graph, op, place, profile, config))
+        lowered = [through_tables(layer, graph, fused, profile)
+                   for layer in LOWER[op.kind](graph, op, place, profile, config)]
+        pitch = places[op.outputs[0]].pitch
+        if pitch is not None and op.kind not in MOVES:
+            lowered = [relocated(layer, place[op.outputs[0]], pitch, config) for layer in lowered]
         if op.outputs[0] in striped:
             waiting[op.outputs[0]] = lowered
             continue
@@ -60,14 +68,32 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
         for layer in lowered:
             layers.extend(fitted(layer, config))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
-    return layers, plan
+    return list(loaded_once(layers)), plan, place
 
 
-def plan_stripes(graph: Graph, buffer_of: dict[int, int],
+def plan_places(graph: Graph,
+                config: EngineConfig) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
+    """Where tensors lie in their buffers, and these in the scratchpad.
+
+    A part keeps the whole buffer alive in which it lies; so where that does not fit, it is tried
+    with each tensor in a buffer of its own.
+    """
+    places = find_places(graph, config.scratchpad_bytes)
+    try:
+        return places, *plan_stripes(graph, places, config)
+    except ModelError as error:
+        places = find_places(graph, 0)
+        try:
+            return places, *plan_stripes(graph, places, config)
+        except ModelError:
+            raise error from None
+
+
+def plan_stripes(graph: Graph, places: dict[int, Place],
                  config: EngineConfig) -> tuple[Plan, dict[int, Pair]]:
     """The memory plan; where whole tensors do not fit, with the fewest stripes that do."""
     def plan(striped: dict[int, Pair]) -> Plan:
-        return plan_memory(lifetimes(graph, buffer_of, config, striped), config.banks,
+        return plan_memory(lifetimes(graph, places, config, striped), config.banks,
                            config.scratchpad_bytes)
     try:
         return plan({}), {}
@@ -80,16 +106,7 @@ def plan_stripes(graph: Graph, buffer_of: dict[int, int],
         raise whole from None
 
 
-def views(graph: Graph) -> dict[int, int]:
-    """For each computed tensor, the tensor whose bytes it shares: itself, or what it views."""
-    buffer_of = {tensor: tensor for tensor in graph.inputs}
-    for op in graph.operators:
-        for tensor in op.outputs:
-            buffer_of[tensor] = buffer_of[op.inputs[0]] if op.kind in VIEWS else tensor
-    return buffer_of
-
-
-def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
+def lifetimes(graph: Graph, places: dict[int, Place], config: EngineConfig,
               striped: dict[int, Pair]) -> list[Buffer]:
     """The buffers and the steps that use them: loads, operators, stores, numbered in order.
 
@@ -105,8 +122,8 @@ def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
     steps += [(tensor,) for tensor in graph.outputs]
     for step, tensors in enumerate(steps):
         for tensor in tensors:
-            if tensor in buffer_of:
-                buffer = buffer_of[tensor]
+            if tensor in places:
+                buffer = places[tensor].root
                 first.setdefault(buffer, step)
                 last[buffer] = step
 
@@ -141,19 +158,20 @@ def check_pairs(layer: Layer) -> None:
             "-127 to 127, as TFLite's specification has them")
 
 
-def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
-    """The input stream into a tensor, a byte to a pixel."""
+def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:
+    """The input stream into a tensor, a byte to a pixel; what makes no whole rows, in a second
+    layer."""
     size = math.prod(graph.tensors[tensor].shape)
-    width = widest(size)
-    fields = window_fields(config, Mode.LOAD, Image(0, size // width, width, 1),
-                           Image(address, size // width, width, 1), Window(),
-                           group_channels=1, group_stride=0)
-    return Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
-
-
-def widest(size: int) -> int:
-    """The longest row of pixels of a byte that ``size`` bytes can be cut into."""
-    return max(width for width in range(1, 1025) if size % width == 0)
+    rest = 0 if is_regular(size) else size % MOST_TURNS
+    for first, count in ((0, size - rest), (size - rest, rest)):
+        if count:
+            width = widest(count)
+            fields = window_fields(
+                config, Mode.LOAD, Image(0, count // width, width, 1),
+                Image(address + first, count // width, width, 1), Window(),
+                group_channels=1, group_stride=0)
+            yield Layer("input", -1, tensor, fields | {"shared_record": 1},
+                        identity_records(config))
 
 
 def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:

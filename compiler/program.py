@@ -14,9 +14,10 @@ from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import lower, views
+from compiler.lower import lower
 from compiler.numerics import PROFILES
 from compiler.partition import Partition, partition
+from compiler.places import Addresses
 from compiler.reader import read_model
 from compiler.rules import check
 from compiler.tape import write_tape
@@ -35,6 +36,7 @@ class Program:
     partition: Partition
     layers: tuple[Layer, ...]
     plan: Plan
+    place: Addresses
     tape: bytes
 
 
@@ -50,9 +52,9 @@ def compile_model(model: str | Path | Graph, config: EngineConfig,
     graph = drop_unused(fold_constants(graph))
     check(graph)
     parts = partition(drop_unused(fuse_pads(graph)))
-    layers, plan = lower(parts.device, profile, config)
+    layers, plan, place = lower(parts.device, profile, config)
     verify(plan)
-    return Program(graph, profile, config, parts, tuple(layers), plan,
+    return Program(graph, profile, config, parts, tuple(layers), plan, place,
                    write_tape(layers, config))
 
 
@@ -63,7 +65,7 @@ def manifest(program: Program) -> dict:
     def tensor(index: int) -> dict:
         t = device.tensors[index]
         return {"tensor": index, "name": t.name, "shape": list(t.shape),
-                "address": place(program, index)}
+                "address": program.place[index]}
     return {
         "format": FORMAT,
         "model": program.graph.name,
@@ -81,11 +83,6 @@ def manifest(program: Program) -> dict:
                     "fields": {k: int(v) for k, v in sorted(layer.fields.items())}}
                    for layer in program.layers],
     }
-
-
-def place(program: Program, tensor: int) -> int:
-    """The scratchpad address of a device tensor."""
-    return program.plan.offsets[views(program.partition.device)[tensor]]
 
 
 def save(program: Program, folder: Path) -> None:

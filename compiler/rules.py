@@ -11,8 +11,9 @@ import numpy as np
 from compiler.binary import add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
-from compiler.requantize import weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, optional, verify
+from compiler.moves import MOVES
+from compiler.requantize import is_legacy, weight_scales, weight_zero_point
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, activations, optional, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -87,10 +88,11 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D, CONV_2D,
-    DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, HARD_SWISH, LEAKY_RELU,
-    LOGISTIC, MAX_POOL_2D, MEAN, PAD, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX,
-    SQUEEZE and TANH.
+    """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D,
+    CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE, DEQUANTIZE, EXP, EXPAND_DIMS,
+    FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MIRROR_PAD,
+    PACK, PAD, PADV2, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE,
+    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, TANH, TRANSPOSE and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -105,7 +107,9 @@ def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
     """
     before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
     after = ("float32",) if op.kind == "DEQUANTIZE" else ACTIVATIONS
-    for index, allowed in ((op.inputs[0], before), (op.outputs[0], after)):
+    inputs = [op.inputs[position] for position in activations(op)]
+    for index, allowed in (*((index, before) for index in inputs),
+                           *((index, after) for index in op.outputs)):
         if graph.tensors[index].dtype not in allowed:
             yield index, graph.tensors[index].dtype
 
@@ -123,22 +127,23 @@ def float_at_the_edge(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def constant_parameters(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Weights, biases, axes and paddings must be constant.
+    """Weights, biases, axes, paddings, sizes and indices must be constant.
 
     Export the model with its variables frozen and its shapes fixed.
     """
-    for index in op.inputs[1:]:
-        if index != -1 and graph.tensors[index].data is None:
+    for position, index in enumerate(op.inputs):
+        if position not in activations(op) and index != -1 and graph.tensors[index].data is None:
             yield index, "a tensor computed at run time"
 
 
 def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The first input must be computed, not constant.
+    """The inputs that an operator works on must be computed, not constant.
 
     Fold constants before the conversion.
     """
-    if graph.tensors[op.inputs[0]].data is not None:
-        yield op.inputs[0], "a constant"
+    for position in activations(op):
+        if graph.tensors[op.inputs[position]].data is not None:
+            yield op.inputs[position], "a constant"
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -222,10 +227,28 @@ def equal_quantization(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Quantize the model again with a converter that keeps them equal, as TFLite demands.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if (source.scale, source.zero_point) != (output.scale, output.zero_point):
-        yield op.outputs[0], (f"{source.scale:g} and {source.zero_point} in, "
-                              f"{output.scale:g} and {output.zero_point} out")
+    if op.kind == "CONCATENATION" and is_legacy(graph, op):
+        return                                   # its kernel rescales
+    first, *others = (op.inputs[position] for position in activations(op))
+    if op.kind == "PADV2":
+        others.append(op.inputs[2])
+    source = graph.tensors[first]
+    for side, indices in (("in", others), ("out", op.outputs)):
+        for index in indices:
+            other = graph.tensors[index]
+            if (source.scale, source.zero_point) != (other.scale, other.zero_point):
+                yield index, (f"{source.scale:g} and {source.zero_point} in, "
+                              f"{other.scale:g} and {other.zero_point} {side}")
+
+
+def plain_concatenation(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """CONCATENATION must have no fused activation.
+
+    Put the activation behind the operator as one of its own.
+    """
+    activation = op.options["fused_activation_function"]
+    if activation != "NONE":
+        yield None, activation
 
 
 def softmax_output(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -309,7 +332,7 @@ def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
-    ((*DOT_PRODUCTS, "MEAN", "PAD", *RESHAPES), constant_parameters),
+    ((*DOT_PRODUCTS, "MEAN", *MOVES, *RESHAPES), constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
     (DOT_PRODUCTS, symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
@@ -317,7 +340,8 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), bounded_multipliers),
     (("ADD",), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
-    ((*POOLS, *RESHAPES, "PAD"), equal_quantization),
+    ((*POOLS, *RESHAPES, *MOVES), equal_quantization),
+    (("CONCATENATION",), plain_concatenation),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
     (("MEAN",), mean_over_pixels),

@@ -5,12 +5,14 @@ A graph that passes can be computed; what this engine supports is another questi
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
+from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, move, moved_positions
 
 DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
@@ -19,7 +21,9 @@ RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
 SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES)
 
-# Fewest and most inputs; every one of these has one output.
+MOST_INPUTS = 1 << 12
+
+# Fewest and most inputs; all but PARTS have one output.
 ARITY = {
     **dict.fromkeys(DOT_PRODUCTS, (2, 3)),
     **dict.fromkeys(POOLS, (1, 1)),
@@ -29,7 +33,8 @@ ARITY = {
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
-    "PAD": (2, 2),
+    **{kind: (1 + PARAMETERS.get(kind, 1),) * 2 for kind in MOVES},
+    **dict.fromkeys(JOINS, (1, MOST_INPUTS)),
 }
 
 
@@ -51,6 +56,13 @@ def verify_operator(graph: Graph, op: Operator) -> list[Finding]:
     return []
 
 
+def activations(op: Operator) -> tuple[int, ...]:
+    """The places of the inputs that the model computes; the others are parameters."""
+    if op.kind in MOVES:
+        return moved_positions(op)
+    return (0, 1) if op.kind == "ADD" else (0,)
+
+
 def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
     """An input that may be left out."""
     if len(op.inputs) <= position or op.inputs[position] == -1:
@@ -59,13 +71,14 @@ def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
 
 
 def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """An operator must have the inputs and the one output that its kind demands.
+    """An operator must have the inputs and outputs that its kind demands.
 
     Convert the model again, its file is damaged.
     """
     fewest, most = ARITY[op.kind]
-    required = op.inputs[:fewest]
-    if not fewest <= len(op.inputs) <= most or len(op.outputs) != 1 or -1 in required:
+    required = op.inputs if op.kind in JOINS else op.inputs[:fewest]
+    outputs = len(op.outputs) > 0 if op.kind in PARTS else len(op.outputs) == 1
+    if not fewest <= len(op.inputs) <= most or not outputs or -1 in required:
         yield None, f"inputs {list(op.inputs)} and outputs {list(op.outputs)}"
 
 
@@ -75,7 +88,7 @@ def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
     Convert the model with fixed shapes.
     """
     rank = 4 if op.kind in WINDOWS else 1 if op.kind == "SOFTMAX" else 0
-    for index in (op.inputs[0], op.outputs[0]):
+    for index in (*(op.inputs[k] for k in activations(op)), *op.outputs):
         shape = graph.tensors[index].shape
         if min(shape, default=1) < 1 or len(shape) < rank or (rank == 4 and len(shape) != 4):
             yield index, f"the shape {list(shape)}"
@@ -90,21 +103,31 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model again, its file is damaged.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if op.kind not in ("QUANTIZE", "DEQUANTIZE") and output.dtype != source.dtype:
-        yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
-    if op.kind == "ADD" and graph.tensors[op.inputs[1]].dtype != source.dtype:
-        yield op.inputs[1], f"{graph.tensors[op.inputs[1]].dtype} beside {source.dtype}"
+    first, *others = (op.inputs[k] for k in activations(op))
+    source = graph.tensors[first]
+    for index in op.outputs:
+        dtype = graph.tensors[index].dtype
+        if op.kind not in ("QUANTIZE", "DEQUANTIZE") and dtype != source.dtype:
+            yield index, f"{dtype} out of {source.dtype}"
+    for index in others:
+        if graph.tensors[index].dtype != source.dtype:
+            yield index, f"{graph.tensors[index].dtype} beside {source.dtype}"
     if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
         weights, bias = graph.tensors[op.inputs[1]], optional(graph, op, 2)
         if weights.dtype != source.dtype:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
         if bias is not None and bias.dtype != "int32":
             yield op.inputs[2], f"a bias of type {bias.dtype}"
-    if op.kind in ("MEAN", "PAD", "EXPAND_DIMS"):
-        second = optional(graph, op, 1)
-        if second is not None and second.dtype not in ("int32", "int64"):
-            yield op.inputs[1], f"{second.dtype} where indices belong"
+    if op.kind in ("MEAN", "EXPAND_DIMS", *MOVES):
+        for position, index in enumerate(op.inputs):
+            if position in activations(op) or index == -1:
+                continue
+            dtype = graph.tensors[index].dtype
+            if op.kind == "PADV2" and position == 2:
+                if dtype != source.dtype:
+                    yield index, f"{dtype} beside {source.dtype}"
+            elif dtype not in ("int32", "int64"):
+                yield index, f"{dtype} where indices belong"
 
 
 def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -113,7 +136,7 @@ def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Quantize the model again with a converter that writes scales.
     """
-    for position, index in ((0, op.inputs[0]), *enumerate(op.inputs[1:], 1), (-1, op.outputs[0])):
+    for position, index in (*enumerate(op.inputs), *((-1, index) for index in op.outputs)):
         tensor = graph.tensors[index]
         if index == -1 or tensor.dtype not in ("int8", "uint8"):
             continue
@@ -151,17 +174,22 @@ def output_shape(graph: Graph, op: Operator) -> Iterator[Violation]:
     Convert the model with fixed shapes.
     """
     try:
-        expected = SHAPES[op.kind](graph, op)
+        expected = shapes(graph, op)
     except ShapeError as error:
         yield None, str(error)
         return
-    found = graph.tensors[op.outputs[0]].shape
-    if expected is not None and found != expected:
-        yield op.outputs[0], f"{list(found)} instead of {list(expected)}"
+    for index, shape in zip(op.outputs, expected, strict=True):
+        found = graph.tensors[index].shape
+        if shape is not None and found != shape:
+            yield index, f"{list(found)} instead of {list(shape)}"
 
 
-class ShapeError(Exception):
-    """Inputs that do not fit each other; the text is what was found."""
+def shapes(graph: Graph, op: Operator) -> Sequence[tuple[int, ...] | None]:
+    """Of all outputs, None where a parameter is not constant."""
+    if op.kind not in MOVES:
+        return [SHAPES[op.kind](graph, op)]
+    moved = move(graph.tensors, op)
+    return [None] * len(op.outputs) if moved is None else moved.shapes
 
 
 def window_size(size_in: int, window: int, stride: int, dilation: int, padding: str) -> int:
@@ -231,20 +259,6 @@ def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return output
 
 
-def padded_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
-    """Of PAD: two numbers a dimension, before and after."""
-    source, edges = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
-    if edges.shape != (len(source), 2):
-        raise ShapeError(f"paddings of shape {list(edges.shape)} for an input of {list(source)}")
-    if edges.data is None:
-        return None
-    pairs = edges.data.tolist()
-    if any(value < 0 for pair in pairs for value in pair):
-        raise ShapeError(f"paddings of {pairs}")
-    return tuple(size + before + after
-                 for size, (before, after) in zip(source, pairs, strict=True))
-
-
 def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     """Of MEAN: reduced dimensions become 1, or go."""
     source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
@@ -270,6 +284,5 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     **dict.fromkeys(SAME_SHAPE, same_shape),
     "FULLY_CONNECTED": dense_shape,
     "ADD": added_shape,
-    "PAD": padded_shape,
     "MEAN": mean_shape,
 }
