@@ -7,6 +7,7 @@ import numpy as np
 from amaranth.hdl import Shape
 
 from compiler.errors import ModelError
+from compiler.ir import Tensor
 from hw.config import EngineConfig, Mode, layer_layout
 
 
@@ -49,17 +50,33 @@ class Layer:
 
 @dataclass(frozen=True)
 class Image:
-    """A tensor in the scratchpad: NHWC, one batch element."""
+    """A tensor in the scratchpad, or a part of one: NHWC, one batch element.
+
+    The pixels and the rows of a part lie further apart than they would of themselves.
+    """
 
     address: int
     height: int
     width: int
     channels: int
+    pixel_stride: int | None = None
+    row_stride: int | None = None
+
+    @property
+    def pixel_bytes(self) -> int:
+        """From one pixel to the next."""
+        return self.channels if self.pixel_stride is None else self.pixel_stride
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row of pixels."""
-        return self.width * self.channels
+        """From one row to the next."""
+        return self.width * self.pixel_bytes if self.row_stride is None else self.row_stride
+
+
+def images(tensor: Tensor, address: int) -> list[Image]:
+    """The batch elements of a tensor ``[N, H, W, C]``, or of a shorter one filled up with ones."""
+    n, h, w, c = (1,) * (4 - len(tensor.shape)) + tensor.shape
+    return [Image(address + k * h * w * c, h, w, c) for k in range(n)]
 
 
 @dataclass(frozen=True)
@@ -93,13 +110,13 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
     """
     columns = config.columns if mode == Mode.ARRAY else 1
     groups = ceil_div(output.channels, group_channels)
-    step = window.stride_w * source.channels
+    step = window.stride_w * source.pixel_bytes
     lowest = (output.height - 1) * window.stride_h + (window.rows - 1) * window.dilation_h \
         - window.top
     # Where no row of the window lies outside of the image, there is no height to keep track of.
     leaves = window.top > 0 or lowest >= source.height
     rightmost = (output.width - 1) * step + (window.taps_x - 1) * window.step_x + window.run \
-        - window.left * source.channels
+        - window.left * source.pixel_bytes
     return {
         "mode": mode, "low": -128, "high": 127, "pad": window.pad,
         "padded": leaves or window.left > 0 or rightmost > source.row_bytes,
@@ -110,16 +127,16 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
         "base": source.address - window.top * source.row_bytes,
         "row_stride": window.stride_h * source.row_bytes,
         "ky_stride": window.dilation_h * source.row_bytes,
-        "x_start": -window.left * source.channels,
+        "x_start": -window.left * source.pixel_bytes,
         "group_stride": group_stride, "column_stride": step,
         "tile_stride": columns * step if output.width > columns else 0,
         "kx_stride": window.step_x, "row_bytes": source.row_bytes,
-        "y_start": -window.top, "y_row_step": window.stride_h * leaves,
+        "y_start": -window.top * leaves, "y_row_step": window.stride_h * leaves,
         "y_ky_step": window.dilation_h * leaves, "height": source.height - 1,
         "last_columns": (output.width - 1) % columns,
         "channels": group_channels - 1,
         "last_channels": (output.channels - 1) % group_channels,
-        "out_base": output.address, "out_pixel": output.channels,
+        "out_base": output.address, "out_pixel": output.pixel_bytes,
         "out_row": output.row_bytes,
     }
 
@@ -142,6 +159,12 @@ def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
     """What lets bytes pass as they are."""
     record = Record(multiplier=1 << config.shift_min, shift=config.shift_min)
     return shared_records(config, record, record)
+
+
+def largest(config: EngineConfig, field: str) -> int:
+    """The largest value that a field of a layer holds."""
+    shape = Shape.cast(layer_layout(config)[field].shape)
+    return (1 << shape.width - shape.signed) - 1
 
 
 def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.ir import Graph, Tensor
+from compiler.requantize import source_of
 
 
 def to_int8(graph: Graph) -> Graph:
@@ -20,7 +21,7 @@ def to_int8(graph: Graph) -> Graph:
     """
     operators = tuple(
         replace(op, options=op.options | {"legacy_uint8": True})
-        if op.inputs and graph.tensors[op.inputs[0]].dtype == "uint8" else op
+        if op.inputs and graph.tensors[source_of(op)].dtype == "uint8" else op
         for op in graph.operators)
     return replace(graph, tensors=tuple(_signed(tensor) for tensor in graph.tensors),
                    operators=operators)

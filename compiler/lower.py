@@ -15,8 +15,10 @@ from compiler.layers import (
     one_tile_each,
     window_fields,
 )
-from compiler.lower_array import average, convolution, fully_connected
+from compiler.lower_conv import convolution, transposed
+from compiler.lower_dense import fully_connected
 from compiler.lower_move import moves
+from compiler.lower_reduce import average
 from compiler.lower_vector import add, maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
@@ -28,7 +30,8 @@ from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
-    "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "FULLY_CONNECTED": fully_connected,
+    "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
+    "FULLY_CONNECTED": fully_connected,
     "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add,
     **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
 }
@@ -98,7 +101,7 @@ def plan_stripes(graph: Graph, places: dict[int, Place],
     try:
         return plan({}), {}
     except ModelError as whole:
-        for striped in thinner(pairs(graph)):
+        for striped in thinner(pairs(graph, config)):
             try:
                 return plan(striped), striped
             except ModelError:
@@ -137,25 +140,11 @@ def lifetimes(graph: Graph, places: dict[int, Place], config: EngineConfig,
 
 def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
     """The layer, in passes of one tile where its weights do not fit into the rings."""
-    if layer.weights is not None:
-        check_pairs(layer)
     if layer.weights is None or layer.weights.shape[1] <= config.weight_words:
         return [layer]
     if layer.fields["rows"] == 0 and layer.fields["tiles"] == 0:
         return [layer]
     return list(one_tile_each(layer, config))
-
-
-def check_pairs(layer: Layer) -> None:
-    """ModelError where a pair of products may not fit (hw/multiply.py, PairMultiply)."""
-    assert layer.weights is not None
-    lanes = layer.weights.shape[-1] // 2 * 2
-    lowest = layer.weights[..., :lanes] == -128
-    if (lowest[..., 0::2] & lowest[..., 1::2]).any():
-        raise ModelError(
-            f"operator {layer.name}: two weights side by side are -128, and of two that are "
-            "multiplied together the array takes one; quantize the model again to weights of "
-            "-127 to 127, as TFLite's specification has them")
 
 
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:

@@ -14,11 +14,12 @@ from compiler.layers import (
     Window,
     flat_fields,
     identity_records,
+    images,
     shared_records,
     window_fields,
 )
-from compiler.lower_array import RequantizerWidths, hardware_record, images
 from compiler.numerics import integer_range
+from compiler.records import RequantizerWidths, hardware_record
 from compiler.requantize import output_range, padding_before
 from compiler.staircase_add import AddError, fit_add
 from compiler.unary import unary_table

@@ -37,9 +37,14 @@ def real_multiplier(profile: str, numerators: tuple[float, ...], denominator: fl
     return math.prod(numerators) / denominator
 
 
+def source_of(op: Operator) -> int:
+    """The tensor of the activations: the first input, but for kinds that have a shape before it."""
+    return op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]
+
+
 def is_legacy(graph: Graph, op: Operator) -> bool:
     """Whether the kernel for uint8 computes ``op``, also where compiler/legacy.py made it int8."""
-    return graph.tensors[op.inputs[0]].dtype == "uint8" or "legacy_uint8" in op.options
+    return graph.tensors[source_of(op)].dtype == "uint8" or "legacy_uint8" in op.options
 
 
 def output_range(graph: Graph, op: Operator) -> tuple[int, int]:
@@ -67,7 +72,7 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
       PopulateConvolutionQuantizationParams. Legacy uint8 convolutions multiply ``Si * Sw`` in
       float32: TFLite GetQuantizedConvolutionMultipler.
     """
-    source = graph.tensors[op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]]
+    source = graph.tensors[source_of(op)]
     weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
     channels = weights.shape[3 if op.kind == "DEPTHWISE_CONV_2D" else 0]
     low, high = output_range(graph, op)

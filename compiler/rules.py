@@ -147,7 +147,7 @@ def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The zero point of int8 weights must be 0.
+    """The zero point of CONV_2D's int8 weights must be 0, for TFLite runs no other.
 
     Quantize the weights symmetrically, as TFLite's specification demands.
     """
@@ -334,7 +334,7 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
     ((*DOT_PRODUCTS, "MEAN", *MOVES, *RESHAPES), constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
-    (DOT_PRODUCTS, symmetric_weights),
+    (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
     ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), bounded_multipliers),

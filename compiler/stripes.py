@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from compiler.ir import Graph, Operator
-from compiler.layers import Layer
+from compiler.layers import Layer, largest
+from hw.config import EngineConfig
 
 PRODUCERS = ("CONV_2D", "DEPTHWISE_CONV_2D")
 
@@ -37,7 +38,7 @@ class Pair:
         return (self.rows - 1) * self.stride + self.window
 
 
-def pairs(graph: Graph) -> list[Pair]:
+def pairs(graph: Graph, config: EngineConfig) -> list[Pair]:
     """All of a graph, each in one stripe."""
     maker = {tensor: op for op in graph.operators for tensor in op.outputs}
     users: dict[int, list[Operator]] = {}
@@ -49,7 +50,8 @@ def pairs(graph: Graph) -> list[Pair]:
         tensor = pool.inputs[0]
         producer = maker.get(tensor)
         if pool.kind != "MAX_POOL_2D" or producer is None or producer.kind not in PRODUCERS \
-                or len(users[tensor]) > 1 or tensor in graph.outputs:
+                or len(users[tensor]) > 1 or tensor in graph.outputs \
+                or not runs_whole(graph, producer, config):
             continue
         window, stride = pool.options["filter_height"], pool.options["stride_h"]
         height, rows = graph.tensors[tensor].shape[1], graph.tensors[pool.outputs[0]].shape[1]
@@ -57,6 +59,14 @@ def pairs(graph: Graph) -> list[Pair]:
         if stride >= window and is_inside and graph.tensors[tensor].shape[0] == 1:
             found.append(Pair(producer, pool, window, stride, rows))
     return found
+
+
+def runs_whole(graph: Graph, op: Operator, config: EngineConfig) -> bool:
+    """Whether a convolution is sure to need no passes for clipped rows (lower_conv.is_clipped)."""
+    o, rows = op.options, graph.tensors[op.inputs[1]].shape[1]
+    dilation = o.get("dilation_h_factor", 1)
+    return max(o["stride_h"], dilation) <= largest(config, "y_row_step") \
+        and rows * dilation + o.get("pad_top", 0) <= largest(config, "y_start")
 
 
 def thinner(whole: Sequence[Pair]) -> Iterator[dict[int, Pair]]:

@@ -232,6 +232,7 @@ def layer_layout(config):
         "shared_record":  1,            # one record for all channels (two for ADD), the same
                                         # for each requantizer
         "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
+        "same_word":      1,            # every chunk is the same word, for other weights
         "steps":          2,            # digits of the requantizer, less one
         "low":            signed(8),    # clamp
         "high":           signed(8),

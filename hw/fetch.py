@@ -95,7 +95,7 @@ class Fetcher(wiring.Component):
                 (stepped[loop], turn[loop], strides.get(loop))
                 for loop in ("group", "row", "tile", "ky", "kx", "chunk", "column")])
         x = chain("x", layer.x_start, group=layer.group_stride, tile=layer.tile_stride,
-                  kx=layer.kx_stride, chunk=C(config.word_bytes),
+                  kx=layer.kx_stride, chunk=Mux(layer.same_word, 0, config.word_bytes),
                   column=layer.column_stride if config.columns > 1 else None)
         row_addr = chain("row_addr", layer.base, row=layer.row_stride, ky=layer.ky_stride)
         y_start = Signal(signed(len(layer.height) + 1))

@@ -265,8 +265,9 @@ WRONG = [
      "operator 0 RELU, tensor 'x': the inputs that an operator works on must be computed, not "
      "constant; found a constant; fold constants before the conversion"),
     (graph_of("CONV_2D", w={"quantization": Quantization((0.5,), (3,))}),
-     "operator 0 CONV_2D, tensor 'w': the zero point of int8 weights must be 0; found 3; quantize "
-     "the weights symmetrically, as TFLite's specification demands"),
+     "operator 0 CONV_2D, tensor 'w': the zero point of CONV_2D's int8 weights must be 0, for "
+     "TFLite runs no other; found 3; quantize the weights symmetrically, as TFLite's specification "
+     "demands"),
     (graph_of("FULLY_CONNECTED", {"weights_format": "SHUFFLED4x16INT8"}),
      "operator 0 FULLY_CONNECTED, tensor 'w': the weights of FULLY_CONNECTED must be in the "
      "default format; found SHUFFLED4x16INT8; convert the model without shuffled weights"),

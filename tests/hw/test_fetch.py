@@ -50,7 +50,8 @@ def reads(config, fields):
             for column in range(columns):
                 row_addr = f["base"] + row * f["row_stride"] + ky * f["ky_stride"]
                 x = f["x_start"] + group * f["group_stride"] + tile * f["tile_stride"] \
-                    + kx * f["kx_stride"] + chunk * config.word_bytes + column * f["column_stride"]
+                    + kx * f["kx_stride"] + column * f["column_stride"] \
+                    + (0 if f["same_word"] else chunk * config.word_bytes)
                 y = f["y_start"] + row * f["y_row_step"] + ky * f["y_ky_step"]
                 inside = [0 <= x + lane < f["row_bytes"] and 0 <= y <= f["height"]
                           for lane in range(config.word_bytes)]
@@ -197,7 +198,7 @@ def random_fields(rng, config, mode):
         counts["chunks"] = rng.choice((0, 1))
         counts["kx"] = rng.choice((0, 1))
     return counts | {
-        "mode": mode, "repeat_weights": rng.randrange(2),
+        "mode": mode, "repeat_weights": rng.randrange(2), "same_word": rng.randrange(2),
         "base": rng.randrange(config.scratchpad_bytes),
         "row_stride": rng.randrange(config.scratchpad_bytes),
         "ky_stride": rng.randrange(config.scratchpad_bytes),

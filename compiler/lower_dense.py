@@ -1,0 +1,20 @@
+"""Matrix products on the systolic array."""
+
+import math
+from collections.abc import Iterator
+
+from compiler.ir import Graph, Operator
+from compiler.layers import Image, Layer, Window
+from compiler.lower_conv import prepared
+from hw.config import EngineConfig
+
+
+def fully_connected(graph: Graph, op: Operator, place: dict[int, int], profile: str,
+                    config: EngineConfig) -> Iterator[Layer]:
+    """FULLY_CONNECTED: a 1x1 convolution whose pixels are the batch."""
+    weights, one = prepared(graph, op, 2, profile, config)
+    channels, depth = weights.shape
+    batch = math.prod(graph.tensors[op.inputs[0]].shape) // depth
+    x = Image(place[op.inputs[0]], 1, batch, depth)
+    y = Image(place[op.outputs[0]], 1, batch, channels)
+    yield from one.layers(x, y, weights.reshape(channels, 1, 1, depth), Window())
