@@ -9,7 +9,7 @@ from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Record, Window, ceil_div, images, largest, window_fields
 from compiler.records import dot_product_records, grouped, without_zero_point
-from compiler.requantize import padding_before, source_of, weight_zero_point
+from compiler.requantize import bias_of, padding_before, source_of, weight_zero_point
 from compiler.segments import segments
 from compiler.weights import array_weights, slots
 from hw.config import EngineConfig, Mode
@@ -109,7 +109,7 @@ def convolution(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                 config: EngineConfig) -> Iterator[Layer]:
     """CONV_2D, and DEPTHWISE_CONV_2D as a convolution of channels that stand alone."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    weights, one = prepared(graph, op, 2, profile, config)
+    weights, one = prepared(graph, op, profile, config)
     if op.kind == "DEPTHWISE_CONV_2D":
         weights = weights[0].transpose(2, 0, 1)[..., None]
     o, kernel = op.options, weights.shape[1:3]
@@ -133,7 +133,7 @@ def transposed(graph: Graph, op: Operator, place: dict[int, int], profile: str,
     output pixel meets every ``stride``-th tap, the last one at the first input pixel.
     """
     source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
-    weights, one = prepared(graph, op, 3, profile, config)
+    weights, one = prepared(graph, op, profile, config)
     strides = [op.options["stride_h"], op.options["stride_w"]]
     phases = [
         list(transposed_phases(output.shape[axis + 1], weights.shape[axis + 1], strides[axis],
@@ -166,17 +166,16 @@ def transposed_phases(size_out: int, window: int, stride: int,
                slice(last, None, -stride) if count else slice(0), count - 1 - pixel)
 
 
-def prepared(graph: Graph, op: Operator, bias: int, profile: str,
-             config: EngineConfig) -> tuple[np.ndarray, Convolution]:
+def prepared(graph: Graph, op: Operator, profile: str, config: EngineConfig
+             ) -> tuple[np.ndarray, Convolution]:
     """Weights less their zero point, int16, in the file's order; and the operator's passes."""
     data = graph.tensors[op.inputs[1]].data
     assert data is not None
     weights = data.astype(np.int16) - weight_zero_point(graph, op)
     axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-    added = graph.tensors[op.inputs[bias]].data \
-        if len(op.inputs) > bias and op.inputs[bias] >= 0 else None
+    bias = bias_of(op)
     fields, records = dot_product_records(
-        graph, op, np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1), added, profile,
-        config)
+        graph, op, np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1),
+        None if bias is None else graph.tensors[bias].data, profile, config)
     return weights, Convolution(op, graph.tensors[source_of(op)].zero_point, fields, records,
                                 config)

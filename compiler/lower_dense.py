@@ -12,7 +12,7 @@ from hw.config import EngineConfig
 def fully_connected(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                     config: EngineConfig) -> Iterator[Layer]:
     """FULLY_CONNECTED: a 1x1 convolution whose pixels are the batch."""
-    weights, one = prepared(graph, op, 2, profile, config)
+    weights, one = prepared(graph, op, profile, config)
     channels, depth = weights.shape
     batch = math.prod(graph.tensors[op.inputs[0]].shape) // depth
     x = Image(place[op.inputs[0]], 1, batch, depth)

@@ -42,6 +42,12 @@ def source_of(op: Operator) -> int:
     return op.inputs[2 if op.kind == "TRANSPOSE_CONV" else 0]
 
 
+def bias_of(op: Operator) -> int | None:
+    """The tensor of a convolution's or dense layer's biases, None where it has none."""
+    position = 3 if op.kind == "TRANSPOSE_CONV" else 2
+    return op.inputs[position] if len(op.inputs) > position and op.inputs[position] >= 0 else None
+
+
 def is_legacy(graph: Graph, op: Operator) -> bool:
     """Whether the kernel for uint8 computes ``op``, also where compiler/legacy.py made it int8."""
     return graph.tensors[source_of(op)].dtype == "uint8" or "legacy_uint8" in op.options

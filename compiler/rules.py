@@ -12,8 +12,8 @@ from compiler.binary import add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES
-from compiler.requantize import is_legacy, weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, activations, optional, verify
+from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, activations, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -92,7 +92,8 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE, DEQUANTIZE, EXP, EXPAND_DIMS,
     FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MIRROR_PAD,
     PACK, PAD, PADV2, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE,
-    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, TANH, TRANSPOSE and UNPACK.
+    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, TANH, TRANSPOSE,
+    TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -172,7 +173,7 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Train with smaller biases, or split the layer.
     """
-    source, weights = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
+    source, weights = graph.tensors[source_of(op)], graph.tensors[op.inputs[1]]
     if weights.data is None:
         return
     info = np.iinfo(source.dtype)
@@ -180,9 +181,10 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
     axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
     centred = np.abs(weights.data.astype(np.int64) - weight_zero_point(graph, op))
     sums = np.moveaxis(centred, axis, 0).reshape(weights.shape[axis], -1).sum(axis=1) * largest
-    bias = optional(graph, op, 2)
-    if bias is not None and bias.data is not None:
-        sums = sums + np.abs(bias.data.astype(np.int64).reshape(-1))
+    bias = bias_of(op)
+    added = None if bias is None else graph.tensors[bias].data
+    if added is not None:
+        sums = sums + np.abs(added.astype(np.int64).reshape(-1))
     if int(sums.max()) >= 2**31:
         yield op.inputs[1], f"up to {int(sums.max())} in channel {int(sums.argmax())}"
 
@@ -192,7 +194,7 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Calibrate the model again, a scale is wrong.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
     scales: tuple[float, ...] = (1.0,)
     if op.kind in DOT_PRODUCTS:
         weights = graph.tensors[op.inputs[1]]

@@ -13,8 +13,9 @@ from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
 from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, move, moved_positions
+from compiler.requantize import bias_of
 
-DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -26,6 +27,7 @@ MOST_INPUTS = 1 << 12
 # Fewest and most inputs; all but PARTS have one output.
 ARITY = {
     **dict.fromkeys(DOT_PRODUCTS, (2, 3)),
+    "TRANSPOSE_CONV": (3, 4),
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
     "ADD": (2, 2),
@@ -60,6 +62,8 @@ def activations(op: Operator) -> tuple[int, ...]:
     """The places of the inputs that the model computes; the others are parameters."""
     if op.kind in MOVES:
         return moved_positions(op)
+    if op.kind == "TRANSPOSE_CONV":
+        return (2,)
     return (0, 1) if op.kind == "ADD" else (0,)
 
 
@@ -87,7 +91,7 @@ def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model with fixed shapes.
     """
-    rank = 4 if op.kind in WINDOWS else 1 if op.kind == "SOFTMAX" else 0
+    rank = 4 if op.kind in (*WINDOWS, "TRANSPOSE_CONV") else 1 if op.kind == "SOFTMAX" else 0
     for index in (*(op.inputs[k] for k in activations(op)), *op.outputs):
         shape = graph.tensors[index].shape
         if min(shape, default=1) < 1 or len(shape) < rank or (rank == 4 and len(shape) != 4):
@@ -113,14 +117,15 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
         if graph.tensors[index].dtype != source.dtype:
             yield index, f"{graph.tensors[index].dtype} beside {source.dtype}"
     if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
-        weights, bias = graph.tensors[op.inputs[1]], optional(graph, op, 2)
+        weights, bias = graph.tensors[op.inputs[1]], bias_of(op)
         if weights.dtype != source.dtype:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
-        if bias is not None and bias.dtype != "int32":
-            yield op.inputs[2], f"a bias of type {bias.dtype}"
-    if op.kind in ("MEAN", "EXPAND_DIMS", *MOVES):
+        if bias is not None and graph.tensors[bias].dtype != "int32":
+            yield bias, f"a bias of type {graph.tensors[bias].dtype}"
+    if op.kind in ("MEAN", "EXPAND_DIMS", "TRANSPOSE_CONV", *MOVES):
         for position, index in enumerate(op.inputs):
-            if position in activations(op) or index == -1:
+            is_weight = op.kind in DOT_PRODUCTS and position != 0
+            if position in activations(op) or index == -1 or is_weight:
                 continue
             dtype = graph.tensors[index].dtype
             if op.kind == "PADV2" and position == 2:
@@ -206,7 +211,7 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     if op.kind in POOLS:
         size = (op.options["filter_height"], op.options["filter_width"])
     else:
-        weights, bias = graph.tensors[op.inputs[1]].shape, optional(graph, op, 2)
+        weights = graph.tensors[op.inputs[1]].shape
         size = (weights[1], weights[2])
         channels = weights[0] if op.kind == "CONV_2D" else weights[3]
         if op.kind == "CONV_2D":
@@ -216,8 +221,7 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
             fits = weights[0] == 1 and channels % source[3] == 0
         if not fits:
             raise ShapeError(f"weights {list(weights)} for {source[3]} input channels")
-        if bias is not None and math.prod(bias.shape) != channels:
-            raise ShapeError(f"a bias of {list(bias.shape)} for {channels} output channels")
+        check_bias(graph, op, channels)
     sides = [
         window_size(source[axis], size[axis - 1], op.options[f"stride_{letter}"],
                     op.options.get(f"dilation_{letter}_factor", 1), op.options["padding"])
@@ -228,15 +232,41 @@ def window_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return source[0], *sides, channels
 
 
+def check_bias(graph: Graph, op: Operator, channels: int) -> None:
+    """One bias to a channel, where there are any."""
+    bias = bias_of(op)
+    if bias is not None and math.prod(graph.tensors[bias].shape) != channels:
+        raise ShapeError(
+            f"a bias of {list(graph.tensors[bias].shape)} for {channels} output channels")
+
+
+def transposed_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of TRANSPOSE_CONV: told by the first input, and such that the convolution the other way
+    round, with the same window, gives the input's height and width."""
+    told, weights, source = (graph.tensors[index] for index in op.inputs[:3])
+    channels, height, width, depth = weights.shape
+    if depth != source.shape[3]:
+        raise ShapeError(f"weights {list(weights.shape)} for {source.shape[3]} input channels")
+    check_bias(graph, op, channels)
+    if told.data is None:
+        return None
+    shape = tuple(told.data.reshape(-1).tolist())
+    sides = [window_size(size, window, op.options[f"stride_{letter}"], 1, op.options["padding"])
+             for size, window, letter in zip(shape[1:3], (height, width), "hw", strict=False)]
+    if len(shape) != 4 or (shape[0], *sides, shape[3]) != (*source.shape[:3], channels):
+        raise ShapeError(f"an output of {list(shape)} for an input of {list(source.shape)} and "
+                         f"weights {list(weights.shape)}")
+    return shape
+
+
 def dense_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Of FULLY_CONNECTED: all but the last dimension may be arranged in any way."""
     source, weights = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]].shape
-    bias, output = optional(graph, op, 2), graph.tensors[op.outputs[0]].shape
+    output = graph.tensors[op.outputs[0]].shape
     rows, left = divmod(math.prod(source), weights[1])
     if left:
         raise ShapeError(f"an input of {list(source)} for weights {list(weights)}")
-    if bias is not None and math.prod(bias.shape) != weights[0]:
-        raise ShapeError(f"a bias of {list(bias.shape)} for {weights[0]} output channels")
+    check_bias(graph, op, weights[0])
     if math.prod(output[:-1]) == rows and output[-1:] == (weights[0],):
         return output
     return rows, weights[0]
@@ -283,6 +313,7 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     **dict.fromkeys(RESHAPES, reshaped_shape),
     **dict.fromkeys(SAME_SHAPE, same_shape),
     "FULLY_CONNECTED": dense_shape,
+    "TRANSPOSE_CONV": transposed_shape,
     "ADD": added_shape,
     "MEAN": mean_shape,
 }

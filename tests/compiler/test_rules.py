@@ -62,6 +62,12 @@ RIGHT = {
     "DEPTHWISE_CONV_2D": (CONV, [int8("x", (1, 4, 4, 2)),
                                  int8("w", (1, 3, 3, 4), data=np.ones((1, 3, 3, 4), np.int8)),
                                  constant("b", [1, 2, 3, 4])], int8("y", (1, 4, 4, 4))),
+    "TRANSPOSE_CONV": ({"padding": "SAME", "stride_h": 2, "stride_w": 2,
+                        "fused_activation_function": "NONE"},
+                       [constant("shape", [1, 8, 8, 3]),
+                        int8("w", (3, 3, 3, 2), data=np.ones((3, 3, 3, 2), np.int8)),
+                        int8("x", (1, 4, 4, 2)), constant("b", [1, 2, 3])],
+                       int8("y", (1, 8, 8, 3))),
     "FULLY_CONNECTED": ({"fused_activation_function": "NONE", "weights_format": "DEFAULT",
                          "keep_num_dims": False},
                         [int8("x", (1, 2, 3)), int8("w", (4, 6), data=np.ones((4, 6), np.int8)),
@@ -149,6 +155,19 @@ WRONG = [
     (graph_of("DEPTHWISE_CONV_2D", x={"shape": (1, 4, 4, 3)}),
      "operator 0 DEPTHWISE_CONV_2D: " + SHAPE + "weights [1, 3, 3, 4] for 3 input channels"
      + FIXED),
+    (graph_of("TRANSPOSE_CONV", x={"shape": (1, 4, 4, 3)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "weights [3, 3, 3, 2] for 3 input channels" + FIXED),
+    (graph_of("TRANSPOSE_CONV", {"stride_h": 3}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "an output of [1, 8, 8, 3] for an input of "
+     "[1, 4, 4, 2] and weights [3, 3, 3, 2]" + FIXED),
+    (graph_of("TRANSPOSE_CONV", shape={"shape": (3,), "data": np.array([1, 8, 8], np.int32)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "an output of [1, 8, 8] for an input of "
+     "[1, 4, 4, 2] and weights [3, 3, 3, 2]" + FIXED),
+    (graph_of("TRANSPOSE_CONV", b={"shape": (2,), "data": np.zeros(2, np.int32)}),
+     "operator 0 TRANSPOSE_CONV: " + SHAPE + "a bias of [2] for 3 output channels" + FIXED),
+    (graph_of("TRANSPOSE_CONV", shape={"dtype": "float32"}),
+     "operator 0 TRANSPOSE_CONV, tensor 'shape': tensors of one operator must have types that "
+     "belong together; found float32 where indices belong" + DAMAGED),
     (graph_of("FULLY_CONNECTED", x={"shape": (1, 5)}),
      "operator 0 FULLY_CONNECTED: " + SHAPE + "an input of [1, 5] for weights [4, 6]" + FIXED),
     (graph_of("FULLY_CONNECTED", y={"shape": (4, 1)}),

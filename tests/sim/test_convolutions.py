@@ -1,0 +1,152 @@
+"""Convolutions of all kinds against LiteRT and TFLM, on the golden model and on the RTL.
+
+The first image of each is the input's zero point throughout, so that the accumulators are the
+biases, and these lie on the rounding ties of their channels and beside them.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from equal import equal_to_runtime
+from operator_models import OperatorModel
+
+from compiler.verify import window_size
+from hw.config import EngineConfig
+
+IMAGES = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """A convolution; ``depth`` are the input channels that an output channel sees."""
+
+    kind: str
+    image: tuple[int, int, int]
+    kernel: tuple[int, int]
+    channels: int
+    depth: int | None = None
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    padding: str = "SAME"
+    batch: int = 1
+    activation: str = "NONE"
+    dtype: str = "int8"
+    weights: tuple[int, int] = (-127, 127)
+    zero_point: int = 0                          # of the weights
+    power_of_two: bool = False                   # all scales: sums lie on ties
+    output: tuple[int, int] | None = None        # height and width of TRANSPOSE_CONV's
+
+
+CONV = Case("CONV_2D", (7, 6, 4), (3, 3), 6)
+DEPTHWISE = Case("DEPTHWISE_CONV_2D", (7, 6, 5), (3, 3), 5, depth=1)
+TRANSPOSED = Case("TRANSPOSE_CONV", (4, 3, 5), (3, 3), 6, stride=(2, 2), output=(8, 6))
+UINT8 = {"dtype": "uint8", "weights": (0, 255)}
+
+CASES = {
+    "grouped": replace(CONV, depth=2, channels=8),
+    "grouped, side by side": replace(CONV, image=(6, 5, 12), depth=1, channels=24, padding="VALID"),
+    "grouped, ties": replace(CONV, depth=2, channels=16, power_of_two=True, batch=2),
+    "grouped, wide": replace(CONV, image=(5, 5, 21), depth=7, channels=9, stride=(2, 1)),
+    "grouped, dilated": replace(CONV, image=(9, 8, 8), depth=2, channels=4, dilation=(2, 3)),
+    "dilated, SAME": replace(CONV, image=(9, 11, 3), dilation=(3, 2), power_of_two=True),
+    "dilated, VALID": replace(CONV, image=(9, 11, 3), dilation=(2, 4), padding="VALID", batch=2),
+    "dilated beyond 15": replace(CONV, image=(40, 9, 2), kernel=(3, 2), dilation=(16, 3)),
+    "all rows but one outside": replace(CONV, image=(5, 4, 2), kernel=(5, 2), dilation=(17, 1)),
+    "between the rows": replace(CONV, image=(3, 4, 2), kernel=(2, 2), dilation=(20, 9)),
+    "strided beyond 15": replace(CONV, image=(70, 6, 2), kernel=(19, 3), stride=(17, 2)),
+    "depthwise, strided beyond 15": replace(DEPTHWISE, image=(40, 6, 5), kernel=(19, 2),
+                                            stride=(18, 18), power_of_two=True),
+    "one channel": replace(DEPTHWISE, image=(7, 6, 1), channels=9, activation="RELU6"),
+    "depthwise, dilated": replace(DEPTHWISE, image=(12, 13, 6), channels=12, dilation=(4, 3)),
+    "depthwise, more than rows": replace(DEPTHWISE, image=(5, 5, 2), channels=22, batch=2),
+    "weights of -128": replace(CONV, weights=(-128, -126), padding="VALID"),
+    "uint8, one plane": replace(CONV, **UINT8, zero_point=128, activation="RELU"),
+    "uint8, two planes": replace(CONV, **UINT8, zero_point=103, power_of_two=True),
+    "uint8, three planes": replace(CONV, **UINT8 | {"weights": (254, 255)}, zero_point=0),
+    "uint8, lowest": replace(CONV, **UINT8 | {"weights": (0, 1)}, zero_point=255),
+    "uint8, grouped": replace(CONV, depth=2, channels=8, **UINT8, zero_point=99),
+    "uint8, dilated": replace(CONV, image=(9, 8, 5), dilation=(2, 2), **UINT8, zero_point=160),
+    "uint8, depthwise": replace(DEPTHWISE, **UINT8, zero_point=140, activation="RELU6"),
+    "uint8, depthwise, strided": replace(DEPTHWISE, image=(9, 9, 7), channels=14, stride=(2, 2),
+                                         batch=2, **UINT8, zero_point=90, power_of_two=True),
+    "transposed": TRANSPOSED,
+    "transposed, ties": replace(TRANSPOSED, channels=16, power_of_two=True, batch=2),
+    "transposed, odd output": replace(TRANSPOSED, kernel=(5, 4), output=(7, 5)),
+    "transposed, VALID": replace(TRANSPOSED, kernel=(3, 4), padding="VALID", output=(9, 8)),
+    "transposed, window below stride": replace(TRANSPOSED, kernel=(2, 1), stride=(3, 4),
+                                               padding="VALID", output=(12, 12)),
+    "transposed, stride 1": replace(TRANSPOSED, stride=(1, 1), kernel=(3, 2), output=(4, 3)),
+    "transposed, stride beyond 15": replace(TRANSPOSED, image=(3, 2, 3), stride=(17, 2),
+                                            kernel=(20, 3), output=(51, 4)),
+    "transposed, weights of -128": replace(TRANSPOSED, weights=(-128, -127)),
+    "transposed, uint8": replace(TRANSPOSED, **UINT8, zero_point=120),
+}
+
+
+def scales(case: Case, rng: np.random.Generator, taps: int) -> tuple[float, np.ndarray, float]:
+    """Of input, weights and output, so that outputs are of all values."""
+    count = case.channels if case.dtype == "int8" else 1
+    if case.power_of_two:
+        return 2**-4, 2.0**-rng.integers(5, 9, count), 2.0**(int(np.log2(taps)) // 2 - 3)
+    return 0.043, rng.uniform(0.001, 0.012, count), 0.043 * 0.006 * taps**0.5 * 30
+
+
+def file(case: Case, seed: int) -> tuple[bytes, list[np.ndarray]]:
+    """The model, and inputs for it."""
+    rng = np.random.default_rng(seed)
+    is_depthwise, is_transposed = case.kind == "DEPTHWISE_CONV_2D", case.kind == "TRANSPOSE_CONV"
+    depth = case.depth or case.image[2]
+    shape = (1, *case.kernel, case.channels) if is_depthwise \
+        else (case.channels, *case.kernel, depth)
+    taps = depth * case.kernel[0] * case.kernel[1]
+    x_scale, w_scale, y_scale = scales(case, rng, taps)
+    x_zero = int(rng.integers(-128, 128)) + 128 * (case.dtype == "uint8")
+    model = OperatorModel(case.dtype, x_scale, x_zero)
+    x = model.input((case.batch, *case.image))
+    w = model.constant(rng.integers(*case.weights, shape, endpoint=True), case.dtype)
+    model.tensors[w].scale = tuple(w_scale)
+    model.tensors[w].zero_point = (case.zero_point,) * len(w_scale)
+    model.tensors[w].dimension = 3 if is_depthwise else 0
+    # The accumulators nearest to k + 1/2 outputs, and those beside them:
+    ties = (rng.integers(-90, 90, case.channels) + 0.5) * y_scale / (x_scale * w_scale)
+    bias = model.constant(np.round(ties) + rng.integers(-1, 2, case.channels))
+    sides = case.output or [
+        window_size(case.image[axis], case.kernel[axis], case.stride[axis], case.dilation[axis],
+                    case.padding) for axis in (0, 1)]
+    y = model.tensor((case.batch, *sides, case.channels), scale=y_scale,
+                     zero_point=int(rng.integers(-20, 20)) + 128 * (case.dtype == "uint8"))
+    options = {"padding": int(case.padding == "VALID"), "stride_h": case.stride[0],
+               "stride_w": case.stride[1]}
+    if is_transposed:
+        told = model.constant(model.tensors[y].shape)
+        model.operator(case.kind, [told, w, x, bias], [y], **options)
+    else:
+        options |= {"dilation_h_factor": case.dilation[0], "dilation_w_factor": case.dilation[1],
+                    "fused_activation_function":
+                        {"NONE": 0, "RELU": 1, "RELU6": 3}[case.activation]}
+        if is_depthwise:
+            options["depth_multiplier"] = case.channels // case.image[2]
+        model.operator(case.kind, [x, w, bias], [y], **options)
+    inputs = model.random_inputs(IMAGES, seed)
+    inputs[0][0] = x_zero
+    return model.file(y), inputs
+
+
+def models(dtypes: tuple[str, ...]) -> dict[str, tuple[bytes, list[np.ndarray]]]:
+    return {name.replace(" ", "_"): file(case, seed) for seed, (name, case) in
+            enumerate(CASES.items()) if case.dtype in dtypes}
+
+
+@pytest.mark.parametrize("profile, dtypes", [("litert", ("int8", "uint8")), ("tflm", ("int8",))])
+def test_convolutions(profile, dtypes, tmp_path):
+    assert equal_to_runtime(profile, models(dtypes), tmp_path, images=IMAGES) == []
+
+
+@pytest.mark.parametrize("config", [
+    EngineConfig(rows=3, columns=2, lanes=3, tape_rows=3),
+    EngineConfig(rows=8, columns=2, lanes=4, tape_rows=8, whole_sums=True, acc_width=28),
+], ids=["no power of two", "whole sums"])
+def test_other_arrays(config, tmp_path):
+    cases = models(("int8", "uint8"))
+    assert equal_to_runtime("litert", cases, tmp_path, config=config) == []
