@@ -18,7 +18,7 @@ from compiler.layers import (
 from compiler.lower_conv import convolution, transposed
 from compiler.lower_dense import fully_connected
 from compiler.lower_move import moves
-from compiler.lower_reduce import average
+from compiler.lower_reduce import average, maxima, sums
 from compiler.lower_vector import add, maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
@@ -32,7 +32,8 @@ from hw.config import EngineConfig, Mode
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
     "FULLY_CONNECTED": fully_connected,
-    "AVERAGE_POOL_2D": average, "MEAN": average, "MAX_POOL_2D": maximum, "ADD": add,
+    "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
+    "MAX_POOL_2D": maximum, "ADD": add,
     **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
 }
 

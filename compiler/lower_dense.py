@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from compiler.blocks import Step, blocks
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Window
 from compiler.lower_conv import prepared
@@ -15,6 +16,9 @@ def fully_connected(graph: Graph, op: Operator, place: dict[int, int], profile: 
     weights, one = prepared(graph, op, profile, config)
     channels, depth = weights.shape
     batch = math.prod(graph.tensors[op.inputs[0]].shape) // depth
-    x = Image(place[op.inputs[0]], 1, batch, depth)
-    y = Image(place[op.outputs[0]], 1, batch, channels)
-    yield from one.layers(x, y, weights.reshape(channels, 1, 1, depth), Window())
+    for block in blocks([Step(batch, depth, channels)], config, place[op.inputs[0]],
+                        place[op.outputs[0]]):
+        rows, pixels = block.rows.count, block.pixels.count
+        yield from one.layers(
+            Image(block.source, rows, pixels, depth), Image(block.output, rows, pixels, channels),
+            weights.reshape(channels, 1, 1, depth), Window())

@@ -66,6 +66,15 @@ def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_
         for b, c in zip(bias, channels, strict=True)]
 
 
+def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
+    """ModelError where bytes times weights of this sum may be too much for the array."""
+    worst = weight * 128
+    if worst >= 1 << (config.acc_width - 1):
+        raise ModelError(
+            f"operator {op.index} {op.kind}: sums reach {worst}, beyond accumulators of "
+            f"{config.acc_width} bits; use an engine with a larger acc_width")
+
+
 def dot_product_records(graph: Graph, op: Operator, weights: np.ndarray, bias: np.ndarray | None,
                         profile: str, config: EngineConfig) -> tuple[dict[str, int], list[Record]]:
     """Fields and records for sums of ``(x - zero point) * w``, of weights ``[channels, taps]``.
@@ -74,11 +83,7 @@ def dot_product_records(graph: Graph, op: Operator, weights: np.ndarray, bias: n
     """
     source = graph.tensors[source_of(op)]
     w = weights.astype(np.int64)
-    worst = int(abs(w).sum(axis=1).max()) * 128
-    if worst >= 1 << (config.acc_width - 1):
-        raise ModelError(
-            f"operator {op.index} {op.kind}: sums reach {worst}, beyond accumulators of "
-            f"{config.acc_width} bits; use an engine with a larger acc_width")
+    check_sums(op, int(abs(w).sum(axis=1).max()), config)
     added = np.zeros(len(w), np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
     ends = [(x - source.zero_point) * w for x in INT8]
     return fit_records(op, requantize_rules(graph, op, profile), added,

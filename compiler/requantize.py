@@ -128,14 +128,17 @@ def mean_rule(graph: Graph, op: Operator) -> DoubleRounding:
 
 
 def mean_axes(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """The reduced axes of MEAN, not negative, in order, each once."""
+    """The reduced axes of MEAN and its like, not negative, in order, each once."""
     source, axes = graph.tensors[op.inputs[0]], graph.tensors[op.inputs[1]]
     assert axes.data is not None
     return tuple(sorted({int(axis) % len(source.shape) for axis in axes.data.reshape(-1)}))
 
 
 def rescale_rule(source: Tensor, output: Tensor) -> DoubleRounding:
-    """QUANTIZE from integer to integer: f64 ``Si / So`` of ``x - input zero point``; Requantize."""
+    """SUM, and QUANTIZE from integer to integer: f64 ``Si / So`` of ``x - input zero point``.
+
+    TFLite Requantize, and TFLM QuantizedMeanOrSum.
+    """
     multiplier, shift = quantize_multiplier(source.scale / output.scale)
     return DoubleRounding(multiplier, shift, output.zero_point, *integer_range(output.dtype))
 
@@ -144,7 +147,7 @@ def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircas
     """The rules from accumulator to output integer of an operator that has accumulators.
 
     One per output channel for FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV;
-    one for MEAN and QUANTIZE; one per different count of values inside the image, falling,
+    one for MEAN, SUM and QUANTIZE; one per different count of values inside the image, falling,
     for AVERAGE_POOL_2D (more than one only with padding SAME).
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
@@ -156,7 +159,7 @@ def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircas
             return tuple(average_rule(graph, op, n) for n in sorted(counts, reverse=True))
         case "MEAN":
             return (mean_rule(graph, op),)
-        case "QUANTIZE":
+        case "SUM" | "QUANTIZE":
             return (rescale_rule(source, output),)
     raise AssertionError(op.kind)
 

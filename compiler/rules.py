@@ -13,7 +13,7 @@ from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES
 from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, RESHAPES, activations, verify
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, activations, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -88,12 +88,12 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The operator must be one that this engine has, which are ADD, AVERAGE_POOL_2D,
+    """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
     CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE, DEQUANTIZE, EXP, EXPAND_DIMS,
     FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN, MIRROR_PAD,
-    PACK, PAD, PADV2, QUANTIZE, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE,
-    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, TANH, TRANSPOSE,
-    TRANSPOSE_CONV and UNPACK.
+    PACK, PAD, PADV2, QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE,
+    RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE,
+    STRIDED_SLICE, SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -102,12 +102,13 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Activations must be int8 or uint8, but for the float32 side of QUANTIZE and DEQUANTIZE.
+    """Activations must be int8 or uint8, but for the float32 side of QUANTIZE and DEQUANTIZE and
+    the integers that ARG_MAX gives.
 
     Quantize the whole model with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8).
     """
     before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
-    after = ("float32",) if op.kind == "DEQUANTIZE" else ACTIVATIONS
+    after = {"DEQUANTIZE": ("float32",), "ARG_MAX": ("int32", "int64")}.get(op.kind, ACTIVATIONS)
     inputs = [op.inputs[position] for position in activations(op)]
     for index, allowed in (*((index, before) for index in inputs),
                            *((index, after) for index in op.outputs)):
@@ -277,17 +278,6 @@ def short_softmax(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.inputs[0], f"{values} values"
 
 
-def mean_over_pixels(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """MEAN must be over height and width, the axes 1 and 2 of four.
-
-    Replace it by AVERAGE_POOL_2D, or transpose the tensor before it.
-    """
-    rank, axes = len(graph.tensors[op.inputs[0]].shape), graph.tensors[op.inputs[1]].data
-    if axes is not None and {axis % rank for axis in axes.reshape(-1).tolist()} != {1, 2} \
-            or rank != 4:
-        yield op.inputs[1], f"axes {[] if axes is None else axes.reshape(-1).tolist()} of {rank}"
-
-
 def bounded_slope(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The slope of LEAKY_RELU must be a number, and below 2**16 when multiplied with the input
     scale over the output scale.
@@ -334,19 +324,19 @@ def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
-    ((*DOT_PRODUCTS, "MEAN", *MOVES, *RESHAPES), constant_parameters),
+    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", *MOVES, *RESHAPES), constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
     (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
-    ((*DOT_PRODUCTS, "MEAN", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"), bounded_multipliers),
+    ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
+     bounded_multipliers),
     (("ADD",), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
-    ((*POOLS, *RESHAPES, *MOVES), equal_quantization),
+    ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX"), equal_quantization),
     (("CONCATENATION",), plain_concatenation),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
-    (("MEAN",), mean_over_pixels),
     (("LEAKY_RELU",), bounded_slope),
     (("LOGISTIC", "TANH"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),

@@ -18,6 +18,7 @@ from compiler.requantize import bias_of
 DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
 WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
+REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX")
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
 SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES)
@@ -31,7 +32,8 @@ ARITY = {
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
     "ADD": (2, 2),
-    "MEAN": (2, 2),
+    **dict.fromkeys(REDUCTIONS, (2, 2)),
+    "ARG_MAX": (2, 2),
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
@@ -111,7 +113,7 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
     source = graph.tensors[first]
     for index in op.outputs:
         dtype = graph.tensors[index].dtype
-        if op.kind not in ("QUANTIZE", "DEQUANTIZE") and dtype != source.dtype:
+        if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and dtype != source.dtype:
             yield index, f"{dtype} out of {source.dtype}"
     for index in others:
         if graph.tensors[index].dtype != source.dtype:
@@ -122,7 +124,7 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
         if bias is not None and graph.tensors[bias].dtype != "int32":
             yield bias, f"a bias of type {graph.tensors[bias].dtype}"
-    if op.kind in ("MEAN", "EXPAND_DIMS", "TRANSPOSE_CONV", *MOVES):
+    if op.kind in (*REDUCTIONS, "ARG_MAX", "EXPAND_DIMS", "TRANSPOSE_CONV", *MOVES):
         for position, index in enumerate(op.inputs):
             is_weight = op.kind in DOT_PRODUCTS and position != 0
             if position in activations(op) or index == -1 or is_weight:
@@ -289,8 +291,8 @@ def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return output
 
 
-def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
-    """Of MEAN: reduced dimensions become 1, or go."""
+def reduced_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of MEAN and its like: reduced dimensions become 1, or go."""
     source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
     if axes.data is None:
         return None
@@ -301,6 +303,18 @@ def mean_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     if op.options["keep_dims"]:
         return tuple(1 if axis in reduced else size for axis, size in enumerate(source))
     return tuple(size for axis, size in enumerate(source) if axis not in reduced)
+
+
+def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of ARG_MAX: its dimension goes."""
+    source, axis = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if axis.data is None:
+        return None
+    listed = axis.data.reshape(-1).tolist()
+    if len(listed) != 1 or not -len(source) <= listed[0] < len(source):
+        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+    gone = listed[0] % len(source)
+    return source[:gone] + source[gone + 1:]
 
 
 def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -315,5 +329,6 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     "FULLY_CONNECTED": dense_shape,
     "TRANSPOSE_CONV": transposed_shape,
     "ADD": added_shape,
-    "MEAN": mean_shape,
+    **dict.fromkeys(REDUCTIONS, reduced_shape),
+    "ARG_MAX": arg_max_shape,
 }

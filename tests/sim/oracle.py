@@ -42,7 +42,7 @@ def litert(model: str, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
 def tflm(model: str, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
     from tflite_micro.python.tflite_micro import runtime
 
-    interpreter = runtime.Interpreter.from_file(model)
+    interpreter = runtime.Interpreter.from_file(model, arena_size=1 << 24)
     found: dict[str, list[np.ndarray]] = {}
     for image in zip(*inputs, strict=True):
         for k, values in enumerate(image):

@@ -44,6 +44,9 @@ CORE = (
     "tie_conv_18_7x7x17_17_k3x3_s3_d1_valid_relu_bias_pc_b1",
 )
 
+# LiteRT's SUM reads int8 as uint8 (../shared/conformance/README.md): TFLM's is right.
+WRONG = {("sum_0", "ref"): "tflm"}
+
 GEOMETRIES = {
     "1x1x1": EngineConfig(rows=1, columns=1, lanes=1, tape_rows=1),
     "one row": EngineConfig(rows=1, columns=2, lanes=4, tape_rows=1),
@@ -91,7 +94,7 @@ def check(path: Path, data: Path, config: EngineConfig, profile: str, key: str,
     """Whether there were references to compare with; they must be equal."""
     if not data.is_file():
         return False
-    stored = np.load(data)
+    stored, key = np.load(data), WRONG.get((path.stem, key), key)
     if f"{key}0" not in stored:
         return False
     program = compile_model(path, config, profile)
