@@ -6,6 +6,7 @@ import numpy as np
 
 from compiler.ir import Graph, Operator
 from compiler.numerics import (
+    AddedConstant,
     DoubleRounding,
     double_rounding,
     integer_range,
@@ -55,6 +56,21 @@ def add_rule(graph: Graph, op: Operator) -> AddRule:
         sign=-1 if op.kind == "SUB" else 1,
         output=DoubleRounding(*final, output.zero_point, *output_range(graph, op)),
     )
+
+
+def added_constants(graph: Graph, op: Operator, position: int,
+                    values: np.ndarray) -> tuple[AddedConstant, ...]:
+    """ADD and SUB of the input at ``position`` and one of the constant's integers ``values``."""
+    rule, other = add_rule(graph, op), 1 - position
+    signs = (1, rule.sign)
+    scaled = signs[other] * double_rounding(
+        (values.astype(np.int64) - rule.zero_points[other]) << 20, rule.multipliers[other],
+        rule.shifts[other])
+    end = rule.output
+    return tuple(
+        AddedConstant(rule.multipliers[position], rule.shifts[position], signs[position],
+                      constant, end.multiplier, end.shift, end.zero_point, end.low, end.high)
+        for constant in scaled.tolist())
 
 
 def mul_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:

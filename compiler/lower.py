@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from compiler.allocate import Buffer, Plan, plan_memory
+from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
 from compiler.ir import Graph
 from compiler.layers import (
@@ -15,11 +16,12 @@ from compiler.layers import (
     one_tile_each,
     window_fields,
 )
+from compiler.lower_binary import binary
 from compiler.lower_conv import convolution, transposed
-from compiler.lower_dense import fully_connected
+from compiler.lower_dense import batch_matmul, fully_connected
 from compiler.lower_move import moves
 from compiler.lower_reduce import average, maxima, sums
-from compiler.lower_vector import add, maximum, unary
+from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
 from compiler.places import VIEWS, Addresses, Place, find_places
@@ -31,9 +33,9 @@ from hw.config import EngineConfig, Mode
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
-    "FULLY_CONNECTED": fully_connected,
+    "FULLY_CONNECTED": fully_connected, "BATCH_MATMUL": batch_matmul,
     "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
-    "MAX_POOL_2D": maximum, "ADD": add,
+    "MAX_POOL_2D": maximum, **dict.fromkeys(BINARY_KINDS, binary),
     **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
 }
 

@@ -9,7 +9,13 @@ from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Record, Window, ceil_div, images, largest, window_fields
 from compiler.records import dot_product_records, grouped, without_zero_point
-from compiler.requantize import bias_of, padding_before, source_of, weight_zero_point
+from compiler.requantize import (
+    bias_of,
+    padding_before,
+    requantize_rules,
+    source_of,
+    weight_zero_point,
+)
 from compiler.segments import segments
 from compiler.weights import array_weights, slots
 from hw.config import EngineConfig, Mode
@@ -27,6 +33,16 @@ class Convolution:
     fields: dict[str, int]
     records: Sequence[Record]
     config: EngineConfig
+
+    @classmethod
+    def of(cls, graph: Graph, op: Operator, weights: np.ndarray, profile: str,
+           config: EngineConfig) -> "Convolution":
+        """With ``weights`` ``[channels, ...]``."""
+        bias, zero_point = bias_of(op), graph.tensors[source_of(op)].zero_point
+        fields, records = dot_product_records(
+            op, requantize_rules(graph, op, profile), weights,
+            None if bias is None else graph.tensors[bias].data, zero_point, config)
+        return cls(op, zero_point, fields, records, config)
 
     def layers(self, x: Image, y: Image, weights: np.ndarray, window: Window,
                dilation_w: int = 1) -> Iterator[Layer]:
@@ -109,9 +125,10 @@ def convolution(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                 config: EngineConfig) -> Iterator[Layer]:
     """CONV_2D, and DEPTHWISE_CONV_2D as a convolution of channels that stand alone."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    weights, one = prepared(graph, op, profile, config)
+    weights = weights_of(graph, op)
     if op.kind == "DEPTHWISE_CONV_2D":
         weights = weights[0].transpose(2, 0, 1)[..., None]
+    one = Convolution.of(graph, op, weights, profile, config)
     o, kernel = op.options, weights.shape[1:3]
     dilation = (o.get("dilation_h_factor", 1), o.get("dilation_w_factor", 1))
     top, left = (
@@ -133,7 +150,8 @@ def transposed(graph: Graph, op: Operator, place: dict[int, int], profile: str,
     output pixel meets every ``stride``-th tap, the last one at the first input pixel.
     """
     source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
-    weights, one = prepared(graph, op, profile, config)
+    weights = weights_of(graph, op)
+    one = Convolution.of(graph, op, weights, profile, config)
     strides = [op.options["stride_h"], op.options["stride_w"]]
     phases = [
         list(transposed_phases(output.shape[axis + 1], weights.shape[axis + 1], strides[axis],
@@ -166,16 +184,8 @@ def transposed_phases(size_out: int, window: int, stride: int,
                slice(last, None, -stride) if count else slice(0), count - 1 - pixel)
 
 
-def prepared(graph: Graph, op: Operator, profile: str, config: EngineConfig
-             ) -> tuple[np.ndarray, Convolution]:
-    """Weights less their zero point, int16, in the file's order; and the operator's passes."""
+def weights_of(graph: Graph, op: Operator) -> np.ndarray:
+    """An operator's weights less their zero point, int16, as they lie in the file."""
     data = graph.tensors[op.inputs[1]].data
     assert data is not None
-    weights = data.astype(np.int16) - weight_zero_point(graph, op)
-    axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-    bias = bias_of(op)
-    fields, records = dot_product_records(
-        graph, op, np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1),
-        None if bias is None else graph.tensors[bias].data, profile, config)
-    return weights, Convolution(op, graph.tensors[source_of(op)].zero_point, fields, records,
-                                config)
+    return data.astype(np.int16) - weight_zero_point(graph, op)

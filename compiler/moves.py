@@ -254,6 +254,19 @@ def transpose(r: Request) -> Move:
     return Move((tuple(r.shape[axis] for axis in order),), pairs)
 
 
+def broadcast_to(r: Request) -> Move:
+    """BROADCAST_TO a constant shape."""
+    shape = tuple(r.listed(0))
+    try:
+        np.broadcast_to(np.broadcast_to(np.int8(0), r.shape), shape)
+    except ValueError:
+        raise ShapeError(f"the shape {list(shape)} for {list(r.shape)}") from None
+
+    def pairs(inputs: Arrays, outputs: Arrays) -> Iterator[Pair]:
+        yield outputs[0], np.broadcast_to(inputs[0], shape)
+    return Move((shape,), pairs)
+
+
 def edges(r: Request) -> list[tuple[int, int]]:
     """What is padded before and after, axis by axis."""
     if r.parameters[0].shape != (len(r.shape), 2):
@@ -387,6 +400,7 @@ MOVES: dict[str, Callable[[Request], Move]] = {
     "PACK": pack,
     "UNPACK": unpack,
     "TRANSPOSE": transpose,
+    "BROADCAST_TO": broadcast_to,
     "PAD": pad,
     "PADV2": pad,
     "MIRROR_PAD": mirror_pad,

@@ -153,8 +153,39 @@ class AverageRounding:
         return 0
 
 
+@dataclass(frozen=True)
+class AddedConstant:
+    """ADD or SUB where one operand is constant, and already at the common scale with 20 bits more.
+
+    The accumulator is ``sign * (x - zero point)``, so that outputs rise with it; ``output_`` fields
+    are those of the last rounding.
+    """
+
+    multiplier: int
+    shift: int
+    sign: int
+    constant: int
+    output_multiplier: int
+    output_shift: int
+    zero_point: int
+    low: int
+    high: int
+
+    def __call__(self, acc: np.ndarray) -> np.ndarray:
+        scaled = double_rounding((self.sign * acc) << 20, self.multiplier, self.shift)
+        rounded = double_rounding(self.constant + self.sign * scaled, self.output_multiplier,
+                                  self.output_shift)
+        return np.clip(rounded + self.zero_point, self.low, self.high)
+
+    @property
+    def slope(self) -> float:
+        """Of the line that the steps follow."""
+        return math.ldexp(self.multiplier, self.shift - 31) \
+            * math.ldexp(self.output_multiplier, self.output_shift - 31 + 20)
+
+
 # From an int32 accumulator to the output's integer: monotone, zero point and clamp included.
-Staircase = DoubleRounding | Float64Rounding | AverageRounding
+Staircase = DoubleRounding | Float64Rounding | AverageRounding | AddedConstant
 
 
 def integer_range(dtype: str) -> tuple[int, int]:

@@ -4,12 +4,13 @@ import hashlib
 import json
 import os
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from compiler.allocate import Plan, verify
+from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph
@@ -52,6 +53,7 @@ def compile_model(model: str | Path | Graph, config: EngineConfig,
     graph = drop_unused(fold_constants(graph))
     check(graph)
     parts = partition(drop_unused(fuse_pads(graph)))
+    parts = replace(parts, device=decompose(parts.device))
     layers, plan, place = lower(parts.device, profile, config)
     verify(plan)
     return Program(graph, profile, config, parts, tuple(layers), plan, place,

@@ -6,10 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.errors import ModelError
-from compiler.ir import Graph, Operator
+from compiler.ir import Operator
 from compiler.layers import Record
 from compiler.numerics import Staircase
-from compiler.requantize import requantize_rules, source_of
 from compiler.staircase import StaircaseError, fit
 from hw.config import RECORD, EngineConfig
 
@@ -75,19 +74,18 @@ def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
             f"{config.acc_width} bits; use an engine with a larger acc_width")
 
 
-def dot_product_records(graph: Graph, op: Operator, weights: np.ndarray, bias: np.ndarray | None,
-                        profile: str, config: EngineConfig) -> tuple[dict[str, int], list[Record]]:
-    """Fields and records for sums of ``(x - zero point) * w``, of weights ``[channels, taps]``.
+def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.ndarray,
+                        bias: np.ndarray | None, zero_point: int, config: EngineConfig
+                        ) -> tuple[dict[str, int], list[Record]]:
+    """Fields and records for sums of ``(x - zero point) * w``, of weights ``[channels, ...]``.
 
     They serve any part of the taps as well, whose sums are in the same range.
     """
-    source = graph.tensors[source_of(op)]
-    w = weights.astype(np.int64)
+    w = weights.astype(np.int64).reshape(len(weights), -1)
     check_sums(op, int(abs(w).sum(axis=1).max()), config)
     added = np.zeros(len(w), np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
-    ends = [(x - source.zero_point) * w for x in INT8]
-    return fit_records(op, requantize_rules(graph, op, profile), added,
-                       np.minimum(*ends).sum(axis=1) + added,
+    ends = [(x - zero_point) * w for x in INT8]
+    return fit_records(op, rules, added, np.minimum(*ends).sum(axis=1) + added,
                        np.maximum(*ends).sum(axis=1) + added, config)
 
 

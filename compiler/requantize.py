@@ -20,6 +20,8 @@ from compiler.numerics import (
     truncated_divide,
 )
 
+MATRIX_PRODUCTS = ("FULLY_CONNECTED", "BATCH_MATMUL")
+
 
 def float32_ratio(numerators: tuple[float, ...], denominator: float) -> float:
     """Product of ``numerators`` over ``denominator``, each step rounded to float32."""
@@ -96,13 +98,26 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
     return tuple(rules)
 
 
+def product_rule(graph: Graph, op: Operator, profile: str) -> DoubleRounding:
+    """BATCH_MATMUL; the accumulator is a sum of products, each factor less its zero point.
+
+    Double rounding of ``S1 * S2 / So``, its product in float32 in litert: TFLite
+    GetQuantizedConvolutionMultipler.
+    """
+    first, second = (graph.tensors[index].scale for index in op.inputs)
+    output = graph.tensors[op.outputs[0]]
+    product = float(np.float32(first * second)) if profile == "litert" else first * second
+    multiplier, shift = quantize_multiplier(product / output.scale)
+    return DoubleRounding(multiplier, shift, output.zero_point, *integer_range(output.dtype))
+
+
 def weight_zero_point(graph: Graph, op: Operator) -> int:
-    """What the kernel takes off each weight; for int8 only FULLY_CONNECTED looks at it at all."""
+    """What the kernel takes off each weight; for int8 only matrix products look at it at all."""
     weights = graph.tensors[op.inputs[1]]
     assert weights.quantization is not None
     if len(weights.quantization.scale) > 1:
         return 0
-    if weights.dtype == "uint8" or is_legacy(graph, op) or op.kind == "FULLY_CONNECTED":
+    if weights.dtype == "uint8" or is_legacy(graph, op) or op.kind in MATRIX_PRODUCTS:
         return weights.zero_point
     return 0
 
@@ -146,7 +161,7 @@ def rescale_rule(source: Tensor, output: Tensor) -> DoubleRounding:
 def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircase, ...]:
     """The rules from accumulator to output integer of an operator that has accumulators.
 
-    One per output channel for FULLY_CONNECTED, CONV_2D, DEPTHWISE_CONV_2D and TRANSPOSE_CONV;
+    One per output channel for matrix products and convolutions;
     one for MEAN, SUM and QUANTIZE; one per different count of values inside the image, falling,
     for AVERAGE_POOL_2D (more than one only with padding SAME).
     """
@@ -154,6 +169,8 @@ def requantize_rules(graph: Graph, op: Operator, profile: str) -> tuple[Staircas
     match op.kind:
         case "FULLY_CONNECTED" | "CONV_2D" | "DEPTHWISE_CONV_2D" | "TRANSPOSE_CONV":
             return dot_product_rules(graph, op, profile)
+        case "BATCH_MATMUL":
+            return (product_rule(graph, op, profile),) * output.shape[-1]
         case "AVERAGE_POOL_2D":
             counts = set(window_counts(op, source.shape, output.shape).reshape(-1).tolist())
             return tuple(average_rule(graph, op, n) for n in sorted(counts, reverse=True))

@@ -1,11 +1,11 @@
-"""FULLY_CONNECTED."""
+"""FULLY_CONNECTED and BATCH_MATMUL."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from compiler.ir import Graph, Operator
-from compiler.requantize import dot_product_rules, weight_zero_point
+from compiler.requantize import dot_product_rules, product_rule, weight_zero_point
 from sim.golden.accumulate import Requantizer, centred, float_type
 from sim.golden.kernel import Kernel, blocks, constant, has_input
 
@@ -32,4 +32,25 @@ def fully_connected(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
-KERNELS = {"FULLY_CONNECTED": fully_connected}
+def batch_matmul(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """``[.., M, K]`` times ``[.., K, N]``; the axes before them broadcast.
+
+    ``adj_x`` and ``adj_y`` say that a factor's last two axes are the other way round.
+    """
+    output = graph.tensors[op.outputs[0]]
+    rule = product_rule(graph, op, profile)
+    points = [graph.tensors[index].zero_point for index in op.inputs]
+    turned = [op.options["adj_x"], op.options["adj_y"]]
+
+    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
+        factors = []
+        for x, point, is_turned in zip(inputs, points, turned, strict=True):
+            rank = len(output.shape) - (x.ndim - 1)
+            x = x.reshape(len(x), *(1,) * rank, *x.shape[1:]).astype(np.int64) - point
+            factors.append(x.swapaxes(-1, -2) if is_turned else x)
+        return [rule(factors[0] @ factors[1]).astype(output.dtype)]
+
+    return kernel
+
+
+KERNELS = {"FULLY_CONNECTED": fully_connected, "BATCH_MATMUL": batch_matmul}

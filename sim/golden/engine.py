@@ -34,7 +34,7 @@ class Golden:
         self.kernels: list[tuple[Operator, Kernel]] = [
             (op, KERNELS[op.kind](graph, op, profile)) for op in graph.operators
         ]
-        self.last_use = {index: op.index for op in graph.operators for index in op.inputs}
+        self.last_use = {index: at for at, op in enumerate(graph.operators) for index in op.inputs}
         sizes = (math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in graph.tensors)
         self.block = max(1, BLOCK_BYTES // max(1, sum(sizes)))
 
@@ -71,11 +71,11 @@ class Golden:
             if tensor.data is not None
         }
         values.update(zip(self.graph.inputs, inputs, strict=True))
-        for op, kernel in self.kernels:
+        for at, (op, kernel) in enumerate(self.kernels):
             outputs = kernel([values[index] for index in op.inputs if index != -1])
             values.update(zip(op.outputs, outputs, strict=True))
             for index in (*op.inputs, *op.outputs):
-                if index not in wanted and self.last_use.get(index, -1) <= op.index:
+                if index not in wanted and self.last_use.get(index, -1) <= at:
                     values.pop(index, None)
         return values
 

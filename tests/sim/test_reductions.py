@@ -117,6 +117,27 @@ def test_pools(profile, dtype, tmp_path):
     assert equal_to_runtime(profile, pools(dtype), tmp_path) == []
 
 
+def arg_max(axis: int, dtype: str) -> tuple[bytes, list]:
+    """Behind a RELU, so that the device has work; few values, so that the largest come often."""
+    model = OperatorModel()
+    shape = (2, 5, 4, 7)
+    x = model.input(shape)
+    y = model.add("RELU", [x], shape)
+    index = model.tensor(np.zeros(shape).max(axis=axis).shape, dtype=dtype)
+    model.operator("ARG_MAX", [y, model.constant(axis)], [index],
+                   output_type={"int32": 2, "int64": 4}[dtype])
+    inputs = [x // 16 * 16 for x in model.random_inputs(IMAGES, axis + 1)]
+    return model.file(index), inputs
+
+
+@pytest.mark.parametrize("profile", ["litert", "tflm"])
+def test_arg_max(profile, tmp_path):
+    types = ("int32", "int64") if profile == "litert" else ("int32",)
+    models = {f"axis_{axis}_{dtype}": arg_max(axis, dtype) for axis in (1, 2, 3, -1)
+              for dtype in types}
+    assert equal_to_runtime(profile, models, tmp_path) == []
+
+
 def test_too_many_loops(tmp_path):
     model = OperatorModel()
     x = model.input((2, 3, 2, 3, 2, 3))

@@ -1,0 +1,157 @@
+"""Operators of two inputs, value by value."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from compiler.binary import added_constants, binary_table, mul_rule
+from compiler.blocks import Step, blocks
+from compiler.errors import ModelError
+from compiler.ir import Graph, Operator, Tensor
+from compiler.layers import (
+    Image,
+    Layer,
+    Record,
+    Window,
+    flat_fields,
+    identity_records,
+    shared_records,
+)
+from compiler.lower_conv import Convolution
+from compiler.lower_vector import through_table
+from compiler.records import (
+    INT8,
+    RequantizerWidths,
+    dot_product_records,
+    fit_records,
+    hardware_record,
+)
+from compiler.requantize import output_range
+from compiler.staircase_add import AddError, fit_add
+from hw.config import EngineConfig, Mode
+
+
+def binary(graph: Graph, op: Operator, place: dict[int, int], profile: str,
+           config: EngineConfig) -> Iterator[Layer]:
+    """ADD, SUB, MUL, PRELU, MAXIMUM and MINIMUM; what is computed has the output's shape.
+
+    A table of one input where the other is the same, or one number.
+    """
+    table = binary_table(graph, op, profile)         # [256, 256] by the bytes of the inputs
+    constants = [graph.tensors[index].data for index in op.inputs]
+    if op.inputs[0] == op.inputs[1]:
+        yield through_table(graph, op, op.inputs[0], table.diagonal(), place, config)
+        return
+    for position, data in enumerate(constants):
+        if data is not None and data.size == 1:
+            byte = int(data.reshape(-1).view(np.uint8)[0])
+            yield through_table(graph, op, op.inputs[1 - position],
+                                table.take(byte, axis=position), place, config)
+            return
+        if data is not None:
+            yield from by_channel(graph, op, 1 - position, data, place, profile, config)
+            return
+    yield paired(graph, op, table, place, profile, config)
+
+
+def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
+               place: dict[int, int], profile: str, config: EngineConfig) -> Iterator[Layer]:
+    """ADD, SUB and MUL of the input at ``position`` and a constant: the array takes each channel
+    times its weight, 1 or -1 if the constant is added."""
+    source, output = graph.tensors[op.inputs[position]], graph.tensors[op.outputs[0]]
+    values = trailing(constant, output.shape).astype(np.int16)
+    if op.kind == "MUL":
+        weights = values - graph.tensors[op.inputs[1 - position]].zero_point
+        rules: tuple = (mul_rule(graph, op, profile),) * len(values)
+    elif op.kind in ("ADD", "SUB"):
+        rules = added_constants(graph, op, position, values)
+        weights = np.full(len(values), rules[0].sign, np.int16)
+    else:
+        raise unsupported(graph, op, "runs it of two tensors, or of a tensor and one number")
+    fields, records = dot_product_records(op, rules, weights, None, source.zero_point, config)
+    one, channels = Convolution(op, source.zero_point, fields, records, config), len(values)
+    pixels = Step(math.prod(output.shape) // channels, channels, channels)
+    for block in blocks([pixels], config, place[op.inputs[position]], place[op.outputs[0]]):
+        y, x = block.rows.count, block.pixels.count
+        yield from one.layers(Image(block.source, y, x, channels),
+                              Image(block.output, y, x, channels),
+                              weights.reshape(channels, 1, 1, 1), Window())
+
+
+def trailing(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """What repeats itself when ``values`` broadcast to ``shape``, flat."""
+    aligned = values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
+    first = next(axis for axis, size in enumerate(aligned.shape) if size > 1)
+    return np.broadcast_to(aligned, (*aligned.shape[:first], *shape[first:])).reshape(-1)
+
+
+def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int], profile: str,
+           config: EngineConfig) -> Layer:
+    """Two computed tensors: the vector unit pairs their words."""
+    one, two = (place[index] for index in op.inputs)
+    modes = {"ADD": Mode.ADD, "SUB": Mode.ADD, "MUL": Mode.MAXIMUM, "MAXIMUM": Mode.MAXIMUM}
+    if op.kind not in modes:
+        raise unsupported(graph, op, "runs it of a tensor and one number")
+    fields = flat_fields(config, modes[op.kind], one, place[op.outputs[0]],
+                         math.prod(graph.tensors[op.outputs[0]].shape))
+    fields |= {"ky": 1, "ky_stride": two - one, "y_ky_step": 0, "shared_record": 1}
+    records = identity_records(config)
+    if op.kind == "MUL":
+        fields |= {"multiply": 1}
+        more, records = product_records(graph, op, profile, config)
+        fields |= more
+    elif op.kind != "MAXIMUM":
+        more, records = sum_records(graph, op, table, config)
+        fields |= more
+    return Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], fields, records)
+
+
+def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineConfig
+                ) -> tuple[dict[str, int], tuple[tuple[Record, ...], ...]]:
+    """Of ADD, and of SUB as ``x1 + ~x2``: all bits flipped, a number less its zero point changes
+    its sign."""
+    first, second, output = (graph.tensors[index] for index in (*op.inputs, *op.outputs))
+    flip = -1 if op.kind == "SUB" else 0
+    zero_points = first.zero_point, second.zero_point ^ flip
+    low, high = output_range(graph, op)
+    low, high = max(low, INT8[0]), min(high, INT8[1])
+    try:
+        fitted = fit_add(
+            lambda a, b: table[a & 255, (b ^ flip) & 255].astype(np.int64),
+            (first.scale / output.scale, second.scale / output.scale), zero_points, low, high,
+            RequantizerWidths(config), output.zero_point)
+    except AddError as error:
+        raise ModelError(f"operator {op.index} {op.kind} {error}") from None
+    records = tuple(
+        hardware_record(op, Record(0, multiplier, fitted.shift, fitted.offset,
+                                   fitted.offset_negative), output.zero_point)
+        for multiplier in (fitted.multiplier1, fitted.multiplier2))
+    return {"steps": 1, "low": low, "high": high, "zero_point": output.zero_point,
+            "zero_point_1": zero_points[0], "zero_point_2": zero_points[1],
+            "flip_second": -flip}, shared_records(config, *records)
+
+
+def product_records(graph: Graph, op: Operator, profile: str, config: EngineConfig
+                    ) -> tuple[dict[str, int], tuple[tuple[Record, ...], ...]]:
+    """Of MUL, whose products are accumulators."""
+    zero_points = [graph.tensors[index].zero_point for index in op.inputs]
+    ends = [(a - zero_points[0]) * (b - zero_points[1]) for a in INT8 for b in INT8]
+    fields, (record,) = fit_records(op, (mul_rule(graph, op, profile),), np.array([0]),
+                                    np.array([min(ends)]), np.array([max(ends)]), config,
+                                    shared=True)
+    return fields | {"zero_point_1": zero_points[0], "zero_point_2": zero_points[1]}, \
+        shared_records(config, record, record)
+
+
+def unsupported(graph: Graph, op: Operator, what: str) -> ModelError:
+    """A combination of inputs that there is no layer for."""
+    shapes = " and ".join(describe(graph.tensors[index]) for index in op.inputs)
+    return ModelError(f"operator {op.index} {op.kind}: has the inputs {shapes}, and the engine "
+                      f"{what}; replace it by others")
+
+
+def describe(tensor: Tensor) -> str:
+    """A tensor, as a refusal names it."""
+    kind = "constant " if tensor.data is not None else ""
+    return f"{kind}{tensor.name!r} of {list(tensor.shape)}"
