@@ -189,6 +189,7 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
                 f"{high}; make the layer smaller")
         checked[name] = value
     for lacks, what in ((layer.mode == Mode.ADD and not config.addition, "addition"),
+                        (checked["multiply"] and not config.multiplication, "multiplication"),
                         (layer.fields.get("padded") and not config.padding, "padding")):
         if lacks:
             raise ModelError(f"operator {layer.name} needs {what}, which this engine was built "

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compiler.binary import add_rule
+from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES
@@ -18,6 +18,7 @@ from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, ac
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 SUPPORTED = tuple(sorted(ARITY))
+PAIRS = (*BINARY_KINDS, "BATCH_MATMUL")          # where either input may be constant
 # Between float and integer: their float side is at the edge of the model, on the host.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -89,11 +90,12 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
-    BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE, DEQUANTIZE, EXP,
-    EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC, MAX_POOL_2D, MEAN,
-    MIRROR_PAD, PACK, PAD, PADV2, QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE,
-    RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE,
-    SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
+    BATCH_MATMUL, BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE,
+    DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC,
+    MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU, QUANTIZE,
+    REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX,
+    SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, SUM, TANH, TRANSPOSE,
+    TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -146,6 +148,26 @@ def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
     for position in activations(op):
         if graph.tensors[op.inputs[position]].data is not None:
             yield op.inputs[position], "a constant"
+
+
+def one_computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One of two inputs must be computed, not constant.
+
+    Fold constants before the conversion.
+    """
+    if all(graph.tensors[index].data is not None for index in op.inputs):
+        yield None, "two constants"
+
+
+def one_constant_factor(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """One factor of BATCH_MATMUL must be constant and the other computed, for the weights are on
+    the tape.
+
+    Replace it by FULLY_CONNECTED with constant weights, or cut the model before it.
+    """
+    constants = [index for index in op.inputs if graph.tensors[index].data is not None]
+    if len(constants) != 1:
+        yield None, f"{('none', 'one', 'two')[len(constants)]} of its factors constant"
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -206,8 +228,22 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{multiplier:g}"
 
 
+def bounded_products(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The product of the input scales over the output scale must be below 2**16, and for PRELU the
+    first input's too.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    (first, second), output = (graph.tensors[index].scale for index in op.inputs), \
+        graph.tensors[op.outputs[0]].scale
+    ratios = (first * second / output, first / output)
+    multiplier = max(ratios) if op.kind == "PRELU" else ratios[0]
+    if multiplier >= 1 << 16:
+        yield op.outputs[0], f"{multiplier:g}"
+
+
 def bounded_sum(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The output scale of ADD must be above twice the larger input scale over 2**20.
+    """The output scale of ADD and SUB must be above twice the larger input scale over 2**20.
 
     Calibrate the model again, a scale is wrong.
     """
@@ -313,8 +349,8 @@ def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
 
 
-def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """EXP must be of int8, for TFLite has no EXP of uint8.
+def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """EXP and BATCH_MATMUL must be of int8, for TFLite has none of uint8.
 
     Convert the model again, with a current converter.
     """
@@ -325,14 +361,17 @@ def signed_exponential(graph: Graph, op: Operator) -> Iterator[Violation]:
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
     ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", *MOVES, *RESHAPES), constant_parameters),
-    (tuple(kind for kind in SUPPORTED if kind != "ADD"), computed_input),
+    (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
+    (BINARY_KINDS, one_computed_input),
+    (("BATCH_MATMUL",), one_constant_factor),
     (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
     ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
      bounded_multipliers),
-    (("ADD",), bounded_sum),
-    ((*DOT_PRODUCTS, *POOLS, "ADD"), known_activation),
+    (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
+    (("ADD", "SUB"), bounded_sum),
+    ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
     ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX"), equal_quantization),
     (("CONCATENATION",), plain_concatenation),
     (("SOFTMAX",), softmax_output),
@@ -340,5 +379,5 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("LEAKY_RELU",), bounded_slope),
     (("LOGISTIC", "TANH"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),
-    (("EXP",), signed_exponential),
+    (("EXP", "BATCH_MATMUL"), signed),
 )

@@ -18,7 +18,8 @@ MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 def fit(graph: Graph, engine: EngineConfig, profile: str) -> Program:
     """The model compiled for ``engine`` with all that it does not need left out.
 
-    What is left out: scratchpad that stays empty, bits of the multiplier, addition, padding.
+    What is left out: scratchpad that stays empty, bits of the multiplier, addition, products of
+    tensors, padding.
     ModelError where even the whole engine cannot run it.
     """
     whole = compile_model(graph, engine, profile)
@@ -28,6 +29,7 @@ def fit(graph: Graph, engine: EngineConfig, profile: str) -> Program:
         scratchpad_bytes=min(engine.scratchpad_bytes,
                              max(LEAST_SCRATCHPAD, 1 << (peak - 1).bit_length())),
         addition=any(layer.mode == Mode.ADD for layer in whole.layers),
+        multiplication=any(layer.fields.get("multiply") for layer in whole.layers),
         padding=any(layer.fields.get("padded") for layer in whole.layers))
     for width in MULTIPLIER_WIDTHS:
         if width < engine.multiplier_width:
@@ -47,6 +49,6 @@ def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
                                          engine.scratchpad_bytes.bit_length())]
     widths = [*(width for width in MULTIPLIER_WIDTHS if width < engine.multiplier_width),
               engine.multiplier_width]
-    for size, width, addition, padding in product(sizes, widths, (False, True), (False, True)):
-        yield replace(engine, scratchpad_bytes=size, multiplier_width=width, addition=addition,
-                      padding=padding)
+    for size, width, *has in product(sizes, widths, *((False, True),) * 3):
+        yield replace(engine, scratchpad_bytes=size, multiplier_width=width,
+                      **dict(zip(("addition", "multiplication", "padding"), has, strict=True)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from compiler.binary import BINARY_KINDS
 from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
@@ -31,7 +32,7 @@ ARITY = {
     "TRANSPOSE_CONV": (3, 4),
     **dict.fromkeys(POOLS, (1, 1)),
     **dict.fromkeys(SAME_SHAPE, (1, 1)),
-    "ADD": (2, 2),
+    **dict.fromkeys((*BINARY_KINDS, "BATCH_MATMUL"), (2, 2)),
     **dict.fromkeys(REDUCTIONS, (2, 2)),
     "ARG_MAX": (2, 2),
     "RESHAPE": (1, 2),
@@ -66,7 +67,7 @@ def activations(op: Operator) -> tuple[int, ...]:
         return moved_positions(op)
     if op.kind == "TRANSPOSE_CONV":
         return (2,)
-    return (0, 1) if op.kind == "ADD" else (0,)
+    return (0, 1) if op.kind in (*BINARY_KINDS, "BATCH_MATMUL") else (0,)
 
 
 def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
@@ -274,13 +275,29 @@ def dense_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return rows, weights[0]
 
 
-def added_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
-    """Of ADD: the inputs broadcast."""
+def broadcast_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of operators of two inputs, value by value: these broadcast."""
     first, second = (graph.tensors[index].shape for index in op.inputs)
     try:
         return np.broadcast_shapes(first, second)
     except ValueError:
         raise ShapeError(f"inputs of {list(first)} and {list(second)}") from None
+
+
+def product_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
+    """Of BATCH_MATMUL: the last two axes are the factors', those before them broadcast."""
+    first, second = shapes = [graph.tensors[index].shape for index in op.inputs]
+    if min(len(first), len(second)) >= 2:
+        (rows, depth), (depth_2, columns) = (
+            shape[:-3:-1] if is_turned else shape[-2:]
+            for shape, is_turned in zip(shapes, (op.options["adj_x"], op.options["adj_y"]),
+                                        strict=True))
+        try:
+            if depth == depth_2:
+                return *np.broadcast_shapes(first[:-2], second[:-2]), rows, columns
+        except ValueError:
+            pass
+    raise ShapeError(f"factors of {list(first)} and {list(second)}")
 
 
 def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
@@ -328,7 +345,8 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     **dict.fromkeys(SAME_SHAPE, same_shape),
     "FULLY_CONNECTED": dense_shape,
     "TRANSPOSE_CONV": transposed_shape,
-    "ADD": added_shape,
+    **dict.fromkeys(BINARY_KINDS, broadcast_shape),
+    "BATCH_MATMUL": product_shape,
     **dict.fromkeys(REDUCTIONS, reduced_shape),
     "ARG_MAX": arg_max_shape,
 }

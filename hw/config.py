@@ -26,6 +26,8 @@ DESELECTED_CYCLES = 4
 READ_CYCLES = {1: 40, 2: 40, 4: 40, 8: 23}
 PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
+PRODUCT_BITS = 18          # of two bytes, each less its zero point
+
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it
 REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits
 
@@ -50,6 +52,7 @@ class EngineConfig:
     multiplier_width: int = 30         # bits of a requantizer multiplier, unsigned
     shift_min: int = 10                # the least of the 16 shifts that the requantizer knows
     addition: bool = True              # whether it can ADD two tensors
+    multiplication: bool = True        # whether it can multiply two tensors
     padding: bool = True               # whether windows may reach over the image's edges
 
     def __post_init__(self):
@@ -105,6 +108,11 @@ class EngineConfig:
     def banks(self):
         """Byte-wide banks of the scratchpad: `word_bytes` rounded up to a power of two."""
         return 1 << ceil_log2(self.word_bytes)
+
+    @property
+    def vector_width(self):
+        """Bits of what the vector unit gives: two digits of ADD, or a product."""
+        return max(self.digit_width + 8, PRODUCT_BITS * self.multiplication)
 
     @property
     def macs(self):
@@ -233,12 +241,14 @@ def layer_layout(config):
                                         # for each requantizer
         "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
         "same_word":      1,            # every chunk is the same word, for other weights
+        "multiply":       1,            # the vector unit gives products of two taps
+        "flip_second":    1,            # ... and of ADD's second operand all bits flipped
         "steps":          2,            # digits of the requantizer, less one
         "low":            signed(8),    # clamp
         "high":           signed(8),
         "pad":            signed(8),
         "zero_point":     signed(8),    # of the output
-        "zero_point_1":   signed(8),    # of the operands of ADD
+        "zero_point_1":   signed(8),    # of the operands of ADD and of products
         "zero_point_2":   signed(8),
         "groups":         range(config.scratchpad_bytes // config.word_bytes + 1),
         "rows":           10,

@@ -104,6 +104,9 @@ class Engine(wiring.Component):
         m.d.sync += [at_vector.eq(token), at_vector.valid.eq(advance & token.valid & ~is_array)]
         m.d.comb += [
             vector.pair.eq((layer.mode == Mode.ADD) & config.addition),
+            vector.flip.eq(layer.flip_second & config.addition),
+            vector.multiply.eq(layer.multiply & config.multiplication),
+            vector.zero_points.eq(Cat(layer.zero_point_1, layer.zero_point_2)),
             vector.word.eq(taken[0]), vector.valid.eq(at_vector.valid),
             vector.first.eq(at_vector.first), vector.last.eq(at_vector.last),
         ]

@@ -59,7 +59,7 @@ class Collector(wiring.Component):
             "vector_done": In(1),
             "tile":        In(TileEnds),
             "array":       In(signed(config.acc_width)).array(config.requantizers),
-            "vector":      In(signed(config.digit_width + 8)).array(config.requantizers),
+            "vector":      In(signed(config.vector_width)).array(config.requantizers),
             "shift":       Out(1),
             "load":        In(stream.Signature(data.StructLayout({"byte": signed(8),
                                                                   "ends": Ends}))),

@@ -1,8 +1,10 @@
-"""The vector unit: maxima, copies and pairs of scratchpad words, no weights."""
+"""The vector unit: maxima, copies, pairs and products of scratchpad words, no weights."""
 
 from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+
+from .config import PRODUCT_BITS
 
 
 class Vector(wiring.Component):
@@ -11,31 +13,37 @@ class Vector(wiring.Component):
     ``word`` counts with ``valid``; `first` and `last` mark a tile's ends. From the
     cycle after the last, each ``shift`` brings the next `requantizers` lanes to ``o``: their
     maxima; with ``pair`` the first word's bytes as the requantizer's lower digits, the last word's
-    as the digits above.
+    as the digits above, with ``flip`` all their bits flipped; with ``multiply`` the products of
+    both, each less its ``zero_points``.
     """
 
     def __init__(self, config):
         self.config = config
         super().__init__({
             "pair":  In(1),
+            "flip":  In(1),
+            "multiply":    In(1),
+            "zero_points": In(data.ArrayLayout(signed(8), 2)),
             "valid": In(1),
             "first": In(1),
             "last":  In(1),
             "word":  In(data.ArrayLayout(signed(8), config.word_bytes)),
             "shift": In(1),
-            "o":     Out(signed(config.digit_width + 8)).array(config.requantizers),
+            "o":     Out(signed(config.vector_width)).array(config.requantizers),
         })
 
     def elaborate(self, platform):
         m = Module()
-        lanes, at_a_time = self.config.word_bytes, self.config.requantizers
+        config = self.config
+        lanes, at_a_time = config.word_bytes, config.requantizers
         low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
                      for name in ("low", "high"))
-        capture = self.valid & self.last
-        for lane in range(lanes):
-            best, kept = Signal(signed(8)), Signal(signed(8))
+        capture, both = self.valid & self.last, self.pair | self.multiply
+        bests = [Signal(signed(8), name=f"best{lane}") for lane in range(lanes)]
+        for lane, best in enumerate(bests):
+            kept = Signal(signed(8), name=f"kept{lane}")
             new = self.word[lane]
-            m.d.comb += best.eq(Mux(~self.first & (self.pair | (kept > new)), kept, new))
+            m.d.comb += best.eq(Mux(~self.first & (both | (kept > new)), kept, new))
             with m.If(self.valid):
                 m.d.sync += kept.eq(best)
             with m.If(capture):
@@ -45,7 +53,21 @@ class Vector(wiring.Component):
                     m.d.sync += [low[lane].eq(low[lane + at_a_time]),
                                  high[lane].eq(high[lane + at_a_time])]
         for lane, o in enumerate(self.o):
-            digit = Signal(signed(self.config.digit_width), name=f"digit{lane}")
-            m.d.comb += [digit.eq(low[lane]),
-                         o.eq(Mux(self.pair, Cat(digit, high[lane]).as_signed(), low[lane]))]
+            digit = Signal(signed(config.digit_width), name=f"digit{lane}")
+            flipped = Signal(signed(8), name=f"flipped{lane}")
+            m.d.comb += [digit.eq(low[lane]), flipped.eq(high[lane] ^ self.flip.replicate(8)),
+                         o.eq(Mux(self.pair, Cat(digit, flipped).as_signed(), low[lane]))]
+
+        # A product is made while its lane is on the way to the front:
+        for lane, o in enumerate(self.o if config.multiplication else ()):
+            following = min(lane + at_a_time, lanes - 1)
+            product = Signal(signed(PRODUCT_BITS), name=f"product{lane}")
+            factors = [Mux(capture, bests[lane], low[following]),
+                       Mux(capture, self.word[lane], high[following])]
+            one, two = (factor - zero_point
+                        for factor, zero_point in zip(factors, self.zero_points, strict=True))
+            with m.If(capture | self.shift):
+                m.d.sync += product.eq(one * two)
+            with m.If(self.multiply):
+                m.d.comb += o.eq(product)
         return m

@@ -68,8 +68,9 @@ def test_fit_leaves_out_what_is_not_needed(tmp_path):
         program = fit(graph_of(path), target.engine, "litert")
         config = program.config
         assert config in set(engines(target.engine))
-        assert (config.scratchpad_bytes, config.addition, config.padding) == (4096, False, False)
+        assert config.scratchpad_bytes == 4096
+        assert not (config.addition or config.multiplication or config.padding)
         assert config.multiplier_width <= target.engine.multiplier_width
-        whole = replace(config, multiplier_width=30, addition=True, padding=True,
-                        scratchpad_bytes=target.engine.scratchpad_bytes)
+        whole = replace(config, multiplier_width=30, addition=True, multiplication=True,
+                        padding=True, scratchpad_bytes=target.engine.scratchpad_bytes)
         assert whole == target.engine
