@@ -1,5 +1,6 @@
 """Operators of two 8-bit inputs, each as a table of 65,536 outputs."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,10 +67,11 @@ def added_constants(graph: Graph, op: Operator, position: int,
     scaled = signs[other] * double_rounding(
         (values.astype(np.int64) - rule.zero_points[other]) << 20, rule.multipliers[other],
         rule.shifts[other])
-    end = rule.output
+    multiplier, shift, end = rule.multipliers[position], rule.shifts[position], rule.output
+    unit = math.ldexp(multiplier, shift - 31 + 20)           # of x, at the common scale
     return tuple(
-        AddedConstant(rule.multipliers[position], rule.shifts[position], signs[position],
-                      constant, end.multiplier, end.shift, end.zero_point, end.low, end.high)
+        AddedConstant(multiplier, shift, signs[position], constant, round(constant / unit),
+                      end.multiplier, end.shift, end.zero_point, end.low, end.high)
         for constant in scaled.tolist())
 
 

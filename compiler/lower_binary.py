@@ -1,7 +1,7 @@
 """Operators of two inputs, value by value."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from compiler.layers import (
 )
 from compiler.lower_conv import Convolution
 from compiler.lower_vector import through_table
+from compiler.numerics import Staircase
 from compiler.records import (
     INT8,
     RequantizerWidths,
@@ -60,16 +61,17 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
     """ADD, SUB and MUL of the input at ``position`` and a constant: the array takes each channel
     times its weight, 1 or -1 if the constant is added."""
     source, output = graph.tensors[op.inputs[position]], graph.tensors[op.outputs[0]]
-    values = trailing(constant, output.shape).astype(np.int16)
+    values, bias = trailing(constant, output.shape).astype(np.int16), None
     if op.kind == "MUL":
         weights = values - graph.tensors[op.inputs[1 - position]].zero_point
-        rules: tuple = (mul_rule(graph, op, profile),) * len(values)
+        rules: Sequence[Staircase] = (mul_rule(graph, op, profile),) * len(values)
     elif op.kind in ("ADD", "SUB"):
-        rules = added_constants(graph, op, position, values)
-        weights = np.full(len(values), rules[0].sign, np.int16)
+        rules = sums = added_constants(graph, op, position, values)
+        weights = np.full(len(values), sums[0].sign, np.int16)
+        bias = np.array([rule.bias for rule in sums])
     else:
         raise unsupported(graph, op, "runs it of two tensors, or of a tensor and one number")
-    fields, records = dot_product_records(op, rules, weights, None, source.zero_point, config)
+    fields, records = dot_product_records(op, rules, weights, bias, source.zero_point, config)
     one, channels = Convolution(op, source.zero_point, fields, records, config), len(values)
     pixels = Step(math.prod(output.shape) // channels, channels, channels)
     for block in blocks([pixels], config, place[op.inputs[position]], place[op.outputs[0]]):
@@ -120,7 +122,7 @@ def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineCon
         fitted = fit_add(
             lambda a, b: table[a & 255, (b ^ flip) & 255].astype(np.int64),
             (first.scale / output.scale, second.scale / output.scale), zero_points, low, high,
-            RequantizerWidths(config), output.zero_point)
+            RequantizerWidths(config, config.shift_max), output.zero_point)
     except AddError as error:
         raise ModelError(f"operator {op.index} {op.kind} {error}") from None
     records = tuple(

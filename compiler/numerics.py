@@ -157,14 +157,15 @@ class AverageRounding:
 class AddedConstant:
     """ADD or SUB where one operand is constant, and already at the common scale with 20 bits more.
 
-    The accumulator is ``sign * (x - zero point)``, so that outputs rise with it; ``output_`` fields
-    are those of the last rounding.
+    The accumulator is ``sign * (x - zero point) + bias``: outputs rise with it, and are about zero
+    where it is zero. ``output_`` fields are those of the last rounding.
     """
 
     multiplier: int
     shift: int
     sign: int
     constant: int
+    bias: int
     output_multiplier: int
     output_shift: int
     zero_point: int
@@ -172,7 +173,7 @@ class AddedConstant:
     high: int
 
     def __call__(self, acc: np.ndarray) -> np.ndarray:
-        scaled = double_rounding((self.sign * acc) << 20, self.multiplier, self.shift)
+        scaled = double_rounding((self.sign * (acc - self.bias)) << 20, self.multiplier, self.shift)
         rounded = double_rounding(self.constant + self.sign * scaled, self.output_multiplier,
                                   self.output_shift)
         return np.clip(rounded + self.zero_point, self.low, self.high)

@@ -15,6 +15,10 @@ from hw.config import RECORD, EngineConfig
 INT8 = (-128, 127)
 
 
+class LongOffset(ModelError):
+    """An offset that a record has no room for."""
+
+
 class RequantizerWidths:
     """The engine's requantizer as compiler/staircase.py wants it described.
 
@@ -22,11 +26,11 @@ class RequantizerWidths:
     search may use wider offsets, and `hardware_record` takes the zero point out again.
     """
 
-    def __init__(self, config: EngineConfig):
+    def __init__(self, config: EngineConfig, shift_max: int):
         self.digit_width      = config.digit_width
         self.multiplier_width = config.multiplier_width
         self.shift_min        = config.shift_min
-        self.shift_max        = config.shift_max
+        self.shift_max        = shift_max
         self.offset_width     = RECORD["offset"].shape.width + 10
 
 
@@ -36,7 +40,7 @@ def hardware_record(op: Operator, record: Record, zero_point: int) -> Record:
                for offset in (record.offset, record.offset_negative)]
     width = RECORD["offset"].shape.width
     if max(abs(offset) for offset in offsets) >= 1 << (width - 1):
-        raise ModelError(f"operator {op.index} {op.kind}: needs a rounding offset of "
+        raise LongOffset(f"operator {op.index} {op.kind}: needs a rounding offset of "
                          f"{max(offsets, key=abs)}, and the requantizer holds {width} bits; give "
                          "the layer's tensors less extreme scales")
     return replace(record, offset=offsets[0], offset_negative=offsets[1])
@@ -50,19 +54,27 @@ def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_
     The range is that of the sum with its bias. A record is ``shared`` by all channels, or the
     requantizer needs two steps to fetch the next one.
     """
+    def records(shift_max: int) -> tuple[dict[str, int], list[Record]]:
+        try:
+            digits, channels = fit(rules, acc_min, acc_max, RequantizerWidths(config, shift_max),
+                                   least_digits=1 if shared else 2)
+        except StaircaseError as error:
+            raise ModelError(f"operator {op.index} {op.kind}: {error}; "
+                             "give the layer's tensors less extreme scales") from None
+        zero_point = rules[0].zero_point
+        fields = {"steps": digits - 1, "low": rules[0].low, "high": rules[0].high,
+                  "zero_point": zero_point}
+        return fields, [
+            hardware_record(op, Record(int(b), c.multiplier, c.shift, c.offset,
+                                       c.offset_negative), zero_point)
+            for b, c in zip(bias, channels, strict=True)]
     try:
-        digits, channels = fit(rules, acc_min, acc_max, RequantizerWidths(config),
-                               least_digits=1 if shared else 2)
-    except StaircaseError as error:
-        raise ModelError(f"operator {op.index} {op.kind}: {error}; "
-                         "give the layer's tensors less extreme scales") from None
-    zero_point = getattr(rules[0], "zero_point", 0)
-    fields = {"steps": digits - 1, "low": rules[0].low, "high": rules[0].high,
-              "zero_point": zero_point}
-    return fields, [
-        hardware_record(op, Record(int(b), c.multiplier, c.shift, c.offset, c.offset_negative),
-                        zero_point)
-        for b, c in zip(bias, channels, strict=True)]
+        return records(config.shift_max)
+    except LongOffset as error:                  # the largest shifts are exact, but offsets long
+        try:
+            return records(config.shift_max - 4)
+        except ModelError:
+            raise error from None
 
 
 def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:

@@ -84,6 +84,19 @@ RIGHT = {
                    int8("y", (1, 4, 4))),
     "ARG_MAX": ({"output_type": "INT32"}, [int8("x", (1, 4)), constant("axis", [1])],
                 Tensor("y", (1,), "int32")),
+    "SUB": ({"fused_activation_function": "RELU"},
+            [int8("x", (1, 4, 4, 2)), int8("z", (2,), data=np.ones(2, np.int8))],
+            int8("y", (1, 4, 4, 2))),
+    "MUL": ({"fused_activation_function": "NONE"},
+            [int8("x", (1, 4, 4, 2)), int8("z", (4, 1, 2))], int8("y", (1, 4, 4, 2))),
+    "PRELU": ({}, [int8("x", (1, 4, 4, 2)), int8("z", (1, 1, 2), data=np.ones((1, 1, 2), np.int8))],
+              int8("y", (1, 4, 4, 2))),
+    "MAXIMUM": ({}, [int8("x", (1, 4)), int8("z", (1, 4))], int8("y", (1, 4))),
+    "MINIMUM": ({}, [int8("x", (), data=np.ones((), np.int8)), int8("z", (1, 4))],
+                int8("y", (1, 4))),
+    "BATCH_MATMUL": ({"adj_x": False, "adj_y": True},
+                     [int8("x", (3, 5, 4)), int8("z", (1, 2, 4), data=np.ones((1, 2, 4), np.int8))],
+                     int8("y", (3, 5, 2))),
     "MEAN": ({"keep_dims": False}, [int8("x", (1, 4, 4, 2)), constant("axes", [1, 2])],
              int8("y", (1, 2))),
     "RESHAPE": ({"new_shape": ()}, [int8("x", (1, 4, 4, 2))], int8("y", (1, 32))),
@@ -182,6 +195,16 @@ WRONG = [
      "operator 0 FULLY_CONNECTED, tensor 'y': " + SHAPE + "[4, 1] instead of [1, 4]" + FIXED),
     (graph_of("ADD", z={"shape": (1, 1, 1, 3)}),
      "operator 0 ADD: " + SHAPE + "inputs of [1, 4, 4, 2] and [1, 1, 1, 3]" + FIXED),
+    (graph_of("BATCH_MATMUL", {"adj_y": False}),
+     "operator 0 BATCH_MATMUL: " + SHAPE + "factors of [3, 5, 4] and [1, 2, 4]" + FIXED),
+    (graph_of("BATCH_MATMUL", z={"shape": (2, 2, 4), "data": np.ones((2, 2, 4), np.int8)}),
+     "operator 0 BATCH_MATMUL: " + SHAPE + "factors of [3, 5, 4] and [2, 2, 4]" + FIXED),
+    (graph_of("BATCH_MATMUL", z={"shape": (4,), "data": np.ones(4, np.int8)}),
+     "operator 0 BATCH_MATMUL: " + SHAPE + "factors of [3, 5, 4] and [4]" + FIXED),
+    (graph_of("BATCH_MATMUL", y={"shape": (3, 2, 5)}),
+     "operator 0 BATCH_MATMUL, tensor 'y': " + SHAPE + "[3, 2, 5] instead of [3, 5, 2]" + FIXED),
+    (graph_of("MUL", z={"shape": (3, 1, 2)}),
+     "operator 0 MUL: " + SHAPE + "inputs of [1, 4, 4, 2] and [3, 1, 2]" + FIXED),
     (graph_of("RESHAPE", y={"shape": (1, 31)}),
      "operator 0 RESHAPE: " + SHAPE + "32 values in and 31 out" + FIXED),
     (graph_of("PAD", p={"shape": (2,), "data": np.zeros(2, np.int32)}),
@@ -303,6 +326,26 @@ WRONG = [
      "operator 0 CONV_2D, tensor 'w': the zero point of CONV_2D's int8 weights must be 0, for "
      "TFLite runs no other; found 3; quantize the weights symmetrically, as TFLite's specification "
      "demands"),
+    (graph_of("SUB", x={"data": np.zeros((1, 4, 4, 2), np.int8)}),
+     "operator 0 SUB: one of two inputs must be computed, not constant; found two constants; fold "
+     "constants before the conversion"),
+    (graph_of("BATCH_MATMUL", z={"data": None}),
+     "operator 0 BATCH_MATMUL: one factor of BATCH_MATMUL must be constant and the other computed, "
+     "for the weights are on the tape; found none of its factors constant; replace it by "
+     "FULLY_CONNECTED with constant weights, or cut the model before it"),
+    (graph_of("BATCH_MATMUL", x={"data": np.zeros((3, 5, 4), np.int8)}),
+     "operator 0 BATCH_MATMUL: one factor of BATCH_MATMUL must be constant and the other computed, "
+     "for the weights are on the tape; found two of its factors constant; replace it by "
+     "FULLY_CONNECTED with constant weights, or cut the model before it"),
+    (graph_of("PRELU", z={"quantization": Quantization((0.25,), (0,))},
+              y={"quantization": Quantization((2.0**-17,), (0,))}),
+     "operator 0 PRELU, tensor 'y': the product of the input scales over the output scale must be "
+     "below 2**16, and for PRELU the first input's too; found 65536; calibrate the model again, a "
+     "scale is wrong"),
+    (graph_of("MUL", y={"quantization": Quantization((2.0**-18,), (0,))}),
+     "operator 0 MUL, tensor 'y': the product of the input scales over the output scale must be "
+     "below 2**16, and for PRELU the first input's too; found 65536; calibrate the model again, a "
+     "scale is wrong"),
     (graph_of("FULLY_CONNECTED", {"weights_format": "SHUFFLED4x16INT8"}),
      "operator 0 FULLY_CONNECTED, tensor 'w': the weights of FULLY_CONNECTED must be in the "
      "default format; found SHUFFLED4x16INT8; convert the model without shuffled weights"),
@@ -313,8 +356,8 @@ WRONG = [
      "operator 0 RELU, tensor 'y': the multiplier, input scale times weight scale over output "
      "scale, must be below 2**16; found 500000; calibrate the model again, a scale is wrong"),
     (graph_of("ADD", y={"quantization": Quantization((1e-7,), (0,))}),
-     "operator 0 ADD, tensor 'y': the output scale of ADD must be above twice the larger input "
-     "scale over 2**20; found the scale 1e-07; calibrate the model again, a scale is wrong"),
+     "operator 0 ADD, tensor 'y': the output scale of ADD and SUB must be above twice the larger "
+     "input scale over 2**20; found the scale 1e-07; calibrate the model again, a scale is wrong"),
     (graph_of("ADD", {"fused_activation_function": "TANH"}),
      "operator 0 ADD: a fused activation must be NONE, RELU, RELU6 or RELU_N1_TO_1; found TANH; "
      "put the activation behind the operator as one of its own"),
@@ -368,8 +411,8 @@ WRONG = [
      "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be below 128 times "
      "the output scale; found 0.5 in and 0.003 out; calibrate the model again, a scale is wrong"),
     (graph_of("EXP", x={"dtype": "uint8"}, y={"dtype": "uint8"}),
-     "operator 0 EXP, tensor 'x': EXP must be of int8, for TFLite has no EXP of uint8; found "
-     "uint8; convert the model again, with a current converter"),
+     "operator 0 EXP, tensor 'x': EXP and BATCH_MATMUL must be of int8, for TFLite has none of "
+     "uint8; found uint8; convert the model again, with a current converter"),
     (graph_of("REDUCE_MAX", y={"quantization": Quantization((0.25,), (3,))}),
      "operator 0 REDUCE_MAX, tensor 'y': input and output must have one scale and zero point; "
      "found 0.5 and 0 in, 0.25 and 3 out; quantize the model again with a converter that keeps "
