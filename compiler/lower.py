@@ -25,7 +25,7 @@ from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
 from compiler.places import VIEWS, Addresses, Place, find_places
-from compiler.relocate import is_regular, relocated, widest
+from compiler.relocate import Irregular, is_regular, relocated, widest
 from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.tables import fused_tables, loaded_once, through_tables
 from compiler.unary import UNARY_KINDS
@@ -46,12 +46,23 @@ def lower(graph: Graph, profile: str,
 
     The first layers load the graph's inputs, the last ones put out its outputs.
     """
+    whole: frozenset[int] = frozenset()          # tensors that no others lie between
+    while True:
+        try:
+            return lower_with(graph, profile, config, whole)
+        except Irregular as error:
+            whole |= {error.tensor}
+
+
+def lower_with(graph: Graph, profile: str, config: EngineConfig,
+               whole: frozenset[int]) -> tuple[list[Layer], Plan, Addresses]:
+    """As ``lower``; Irregular where that would do with another tensor ``whole``."""
     for op in graph.operators:
         if op.kind not in LOWER and op.kind not in VIEWS:
             raise ModelError(
                 f"operator {op.index} {op.kind} is not supported; the engine runs "
                 f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    places, plan, striped = plan_places(graph, config)
+    places, plan, striped = plan_places(graph, config, whole)
     place, fused = Addresses(graph, places, plan.offsets), fused_tables(graph)
 
     layers = [layer for tensor in graph.inputs
@@ -77,14 +88,14 @@ def lower(graph: Graph, profile: str,
     return list(loaded_once(layers)), plan, place
 
 
-def plan_places(graph: Graph,
-                config: EngineConfig) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
+def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int]
+                ) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
     """Where tensors lie in their buffers, and these in the scratchpad.
 
     A part keeps the whole buffer alive in which it lies; so where that does not fit, it is tried
     with each tensor in a buffer of its own.
     """
-    places = find_places(graph, config.scratchpad_bytes)
+    places = find_places(graph, config.scratchpad_bytes, whole)
     try:
         return places, *plan_stripes(graph, places, config)
     except ModelError as error:

@@ -58,12 +58,14 @@ class Addresses(dict[int, int]):
         return found
 
 
-def find_places(graph: Graph, most_bytes: int) -> dict[int, Place]:
+def find_places(graph: Graph, most_bytes: int,
+                whole: frozenset[int] = frozenset()) -> dict[int, Place]:
     """Every computed tensor's place, with as little to be copied as can be.
 
-    Operators of more than ``most_bytes`` are left out of this, since they fit nowhere anyway.
+    Operators of more than ``most_bytes`` are left out of this, since they fit nowhere anyway. The
+    bytes of tensors that stay ``whole`` lie side by side.
     """
-    return Placement(graph, most_bytes).places
+    return Placement(graph, most_bytes, whole).places
 
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -74,8 +76,8 @@ def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 class Placement:
     """Places tensors operator by operator; what is placed first may be moved into what follows."""
 
-    def __init__(self, graph: Graph, most_bytes: int):
-        self.graph = graph
+    def __init__(self, graph: Graph, most_bytes: int, whole: frozenset[int]):
+        self.graph, self.whole = graph, whole
         self.makers  = {tensor: op for op in graph.operators for tensor in op.outputs}
         self.readers = Counter(tensor for op in graph.operators for tensor in set(op.inputs))
         self.places: dict[int, Place] = {}
@@ -151,6 +153,7 @@ class Placement:
         shape, maker = self.graph.tensors[tensor].shape, self.makers.get(tensor)
         if len(copy.loops) == 1 and copy.loops[0].source == copy.run \
                 and maker is not None and maker.kind in STRIDED_MAKERS \
+                and self.whole.isdisjoint(group) \
                 and self.readers[tensor] == 1 and tensor not in self.graph.outputs \
                 and all(self.places[other].strides == old.strides for other in group) \
                 and is_regular(copy.loops[0].count) and pitch.keeps(shape):

@@ -4,14 +4,24 @@ import math
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from compiler.binary import BINARY_KINDS
 from compiler.layers import Layer, ceil_div
 from compiler.nests import MOST_TURNS
 from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 # Operators whose layers this file can do it to.
-MAKERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "AVERAGE_POOL_2D", "MEAN",
-          "MAX_POOL_2D", "ADD", *UNARY_KINDS)
+MAKERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL",
+          "AVERAGE_POOL_2D", "MEAN", "SUM", "MAX_POOL_2D", "REDUCE_MAX", *BINARY_KINDS,
+          *UNARY_KINDS)
+
+
+class Irregular(Exception):
+    """The layers of ``tensor`` cannot leave room between its pixels."""
+
+    def __init__(self, tensor: int):
+        super().__init__(tensor)
+        self.tensor = tensor
 
 
 @dataclass(frozen=True)
@@ -43,10 +53,13 @@ def widest(pixels: int) -> int:
 
 
 def relocated(layer: Layer, address: int, pitch: Pitch, config: EngineConfig) -> Layer:
-    """A layer that writes contiguous bytes from ``address`` on, as one that keeps the pitch."""
+    """A layer that writes contiguous bytes from ``address`` on, as one that keeps the pitch.
+
+    Irregular, where its loops do not go with the pitch.
+    """
     f = layer.fields
     channels = f["groups"] * (f["channels"] + 1) + f["last_channels"] + 1
-    if f["rows"] == f["tiles"] == 0 and channels > pitch.run:
+    if channels > pitch.run and is_flat(layer, config):
         f = f | in_pixels(f, channels, pitch, config)
         channels = pitch.run
     first = f["out_base"] - address
@@ -54,10 +67,18 @@ def relocated(layer: Layer, address: int, pitch: Pitch, config: EngineConfig) ->
     inside = first % pitch.run + channels + sum(
         turns * f[stride] for turns, stride in ((pixels, "out_pixel"), (f["rows"], "out_row"))
         if f[stride] % pitch.run)
-    assert inside <= pitch.run
+    if inside > pitch.run:
+        raise Irregular(layer.tensor)
     return replace(layer, fields=f | {
         "out_base": address + first // pitch.run * pitch.step + first % pitch.run,
         "out_pixel": pitch.stride(f["out_pixel"]), "out_row": pitch.stride(f["out_row"])})
+
+
+def is_flat(layer: Layer, config: EngineConfig) -> bool:
+    """Whether a layer walks its input as its output, bytes from end to end."""
+    f = layer.fields
+    return layer.mode != Mode.ARRAY and f["rows"] == f["tiles"] == f["kx"] == 0 \
+        and f["group_stride"] == config.word_bytes
 
 
 def in_pixels(f: dict[str, int], size: int, pitch: Pitch, config: EngineConfig) -> dict[str, int]:
