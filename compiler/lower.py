@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
-from compiler.ir import Graph
+from compiler.ir import Graph, Operator
 from compiler.layers import (
     Image,
     Layer,
@@ -30,6 +30,8 @@ from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.tables import fused_tables, loaded_once, through_tables
 from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
+
+MOST_PASSES = 4096                               # of one operator
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
@@ -72,7 +74,7 @@ def lower_with(graph: Graph, profile: str, config: EngineConfig,
         if op.kind in VIEWS or op.inputs[0] in fused:
             continue
         lowered = [through_tables(layer, graph, fused, profile)
-                   for layer in LOWER[op.kind](graph, op, place, profile, config)]
+                   for layer in bounded(op, LOWER[op.kind](graph, op, place, profile, config))]
         pitch = places[op.outputs[0]].pitch
         if pitch is not None and op.kind not in MOVES:
             lowered = [relocated(layer, place[op.outputs[0]], pitch, config) for layer in lowered]
@@ -86,6 +88,16 @@ def lower_with(graph: Graph, profile: str, config: EngineConfig,
             layers.extend(fitted(layer, config))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
     return list(loaded_once(layers)), plan, place
+
+
+def bounded(op: Operator, layers: Iterator[Layer]) -> Iterator[Layer]:
+    """``layers``, or ModelError where there is no end to them."""
+    for count, layer in enumerate(layers):
+        if count == MOST_PASSES:
+            raise ModelError(
+                f"operator {op.index} {op.kind} needs more than {MOST_PASSES} passes of the "
+                "engine; give it a smaller batch, fewer groups or smaller strides")
+        yield layer
 
 
 def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int]
