@@ -20,6 +20,7 @@ from compiler.numerics import PROFILES
 from compiler.partition import Partition, partition
 from compiler.places import Addresses
 from compiler.reader import read_model
+from compiler.reorder import reorder_weights
 from compiler.rules import check
 from compiler.tape import write_tape
 from hw.config import EngineConfig
@@ -52,7 +53,7 @@ def compile_model(model: str | Path | Graph, config: EngineConfig,
     graph = model if isinstance(model, Graph) else read_model(model)
     graph = drop_unused(fold_constants(graph))
     check(graph)
-    parts = partition(drop_unused(fuse_pads(graph)))
+    parts = partition(drop_unused(reorder_weights(fuse_pads(graph))))
     parts = replace(parts, device=decompose(parts.device))
     layers, plan, place = lower(parts.device, profile, config)
     verify(plan)
