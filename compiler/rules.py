@@ -91,10 +91,10 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
     BATCH_MATMUL, BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE,
-    DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, LEAKY_RELU, LOGISTIC,
-    MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU, QUANTIZE,
-    REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX,
-    SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, SUM, TANH, TRANSPOSE,
+    DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, L2_NORMALIZATION, LEAKY_RELU,
+    LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU,
+    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE,
+    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, SUM, TANH, TRANSPOSE,
     TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
@@ -280,8 +280,8 @@ def equal_quantization(graph: Graph, op: Operator) -> Iterator[Violation]:
                               f"{other.scale:g} and {other.zero_point} {side}")
 
 
-def plain_concatenation(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """CONCATENATION must have no fused activation.
+def no_activation(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """CONCATENATION and L2_NORMALIZATION must have no fused activation.
 
     Put the activation behind the operator as one of its own.
     """
@@ -328,14 +328,14 @@ def bounded_slope(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def fixed_output(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The output of LOGISTIC must have the scale 1/256 and the smallest zero point, that of TANH
-    1/128 and the zero point in the middle.
+    and of L2_NORMALIZATION 1/128 and the zero point in the middle.
 
     Quantize the model again, TFLite's specification fixes both.
     """
     output = graph.tensors[op.outputs[0]]
     low = int(np.iinfo(output.dtype).min)
-    if (output.scale, output.zero_point) != {"LOGISTIC": (1 / 256, low),
-                                             "TANH": (1 / 128, low + 128)}[op.kind]:
+    fixed = (1 / 256, low) if op.kind == "LOGISTIC" else (1 / 128, low + 128)
+    if (output.scale, output.zero_point) != fixed:
         yield op.outputs[0], f"{output.scale:g} and {output.zero_point}"
 
 
@@ -373,11 +373,11 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("ADD", "SUB"), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
     ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX"), equal_quantization),
-    (("CONCATENATION",), plain_concatenation),
+    (("CONCATENATION", "L2_NORMALIZATION"), no_activation),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
     (("LEAKY_RELU",), bounded_slope),
-    (("LOGISTIC", "TANH"), fixed_output),
+    (("LOGISTIC", "TANH", "L2_NORMALIZATION"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),
     (("EXP", "BATCH_MATMUL"), signed),
 )

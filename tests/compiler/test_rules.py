@@ -110,6 +110,8 @@ RIGHT = {
     "LOGISTIC": ({}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
     "TANH": ({}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 128, 0)),
     "HARD_SWISH": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    "L2_NORMALIZATION": ({"fused_activation_function": "NONE"}, [int8("x", (1, 4))],
+                         int8("y", (1, 4), 1 / 128, 0)),
     "EXP": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
     "SOFTMAX": ({"beta": 1.0}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
     "QUANTIZE": ({}, [Tensor("x", (1, 4), "float32")], int8("y", (1, 4))),
@@ -374,8 +376,8 @@ WRONG = [
      "found 0.5 and 0 in, 0.25 and 0 in; quantize the model again with a converter that keeps "
      "them equal, as TFLite demands"),
     (graph_of("CONCATENATION", {"fused_activation_function": "RELU"}),
-     "operator 0 CONCATENATION: CONCATENATION must have no fused activation; found RELU; put the "
-     "activation behind the operator as one of its own"),
+     "operator 0 CONCATENATION: CONCATENATION and L2_NORMALIZATION must have no fused activation; "
+     "found RELU; put the activation behind the operator as one of its own"),
     (graph_of("TRANSPOSE", order={"data": None}),
      "operator 0 TRANSPOSE, tensor 'order': weights, biases, axes, paddings, sizes and indices "
      "must be constant; found a tensor computed at run time; export the model with its variables "
@@ -405,8 +407,8 @@ WRONG = [
      "slope"),
     (graph_of("TANH", y={"quantization": Quantization((1 / 256,), (0,))}),
      "operator 0 TANH, tensor 'y': the output of LOGISTIC must have the scale 1/256 and the "
-     "smallest zero point, that of TANH 1/128 and the zero point in the middle; found 0.00390625 "
-     "and 0; quantize the model again, TFLite's specification fixes both"),
+     "smallest zero point, that of TANH and of L2_NORMALIZATION 1/128 and the zero point in the "
+     "middle; found 0.00390625 and 0; quantize the model again, TFLite's specification fixes both"),
     (graph_of("HARD_SWISH", y={"quantization": Quantization((0.003,), (0,))}),
      "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be below 128 times "
      "the output scale; found 0.5 in and 0.003 out; calibrate the model again, a scale is wrong"),
