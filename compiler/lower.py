@@ -21,6 +21,7 @@ from compiler.lower_conv import convolution, transposed
 from compiler.lower_dense import batch_matmul, fully_connected
 from compiler.lower_move import moves
 from compiler.lower_reduce import average, maxima, sums
+from compiler.lower_resize import resize_bilinear
 from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
@@ -39,6 +40,7 @@ LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
     "MAX_POOL_2D": maximum, **dict.fromkeys(BINARY_KINDS, binary),
     **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
+    "RESIZE_BILINEAR": resize_bilinear,
 }
 
 

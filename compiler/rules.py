@@ -13,6 +13,7 @@ from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES
 from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
+from compiler.resize import has_small_weights
 from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, activations, verify
 
 ACTIVATIONS = ("int8", "uint8")
@@ -93,9 +94,9 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     BATCH_MATMUL, BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE,
     DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, L2_NORMALIZATION, LEAKY_RELU,
     LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU,
-    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_NEAREST_NEIGHBOR, SLICE,
-    SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE, SUB, SUM, TANH, TRANSPOSE,
-    TRANSPOSE_CONV and UNPACK.
+    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_BILINEAR,
+    RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE,
+    SUB, SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -290,6 +291,27 @@ def no_activation(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield None, activation
 
 
+def one_convention(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR must not have both align_corners and
+    half_pixel_centers.
+
+    Convert the model again, with one of them.
+    """
+    if op.options["align_corners"] and op.options["half_pixel_centers"]:
+        yield None, "both"
+
+
+def small_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """RESIZE_BILINEAR must weigh pixels by few bits, as it does when it resizes by powers of two up
+    to 32.
+
+    Resize by a power of two, or use RESIZE_NEAREST_NEIGHBOR.
+    """
+    before, after = (graph.tensors[index].shape[1:3] for index in (op.inputs[0], op.outputs[0]))
+    if not has_small_weights(op.options, before, after, is_legacy(graph, op)):
+        yield op.outputs[0], f"{before[0]} x {before[1]} to {after[0]} x {after[1]}"
+
+
 def softmax_output(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The output of SOFTMAX must have the scale 1/256 and the smallest zero point, and its beta
     must be above 0.
@@ -360,7 +382,8 @@ def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
-    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", *MOVES, *RESHAPES), constant_parameters),
+    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", "RESIZE_BILINEAR", *MOVES, *RESHAPES),
+     constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
     (BINARY_KINDS, one_computed_input),
     (("BATCH_MATMUL",), one_constant_factor),
@@ -372,7 +395,9 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
     (("ADD", "SUB"), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
-    ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX"), equal_quantization),
+    ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX", "RESIZE_BILINEAR"), equal_quantization),
+    (("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), one_convention),
+    (("RESIZE_BILINEAR",), small_weights),
     (("CONCATENATION", "L2_NORMALIZATION"), no_activation),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),

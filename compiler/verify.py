@@ -39,6 +39,7 @@ ARITY = {
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
+    "RESIZE_BILINEAR": (2, 2),
     **{kind: (1 + PARAMETERS.get(kind, 1),) * 2 for kind in MOVES},
     **dict.fromkeys(JOINS, (1, MOST_INPUTS)),
 }
@@ -126,7 +127,8 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
         if bias is not None and graph.tensors[bias].dtype != "int32":
             yield bias, f"a bias of type {graph.tensors[bias].dtype}"
-    if op.kind in (*REDUCTIONS, "ARG_MAX", "EXPAND_DIMS", "TRANSPOSE_CONV", *MOVES):
+    if op.kind in (*REDUCTIONS, "ARG_MAX", "EXPAND_DIMS", "TRANSPOSE_CONV",
+                   "RESIZE_BILINEAR", *MOVES):
         for position, index in enumerate(op.inputs):
             is_weight = op.kind in DOT_PRODUCTS and position != 0
             if position in activations(op) or index == -1 or is_weight:
@@ -335,6 +337,19 @@ def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     return source[:gone] + source[gone + 1:]
 
 
+def resized_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of RESIZE_BILINEAR: a constant height and width."""
+    source, size = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if len(source) != 4 or size.shape != (2,):
+        raise ShapeError(f"a size of shape {list(size.shape)} for an input of {list(source)}")
+    if size.data is None:
+        return None
+    if size.data.min() < 1:
+        raise ShapeError(f"the size {size.data.tolist()}")
+    height, width = size.data.tolist()
+    return source[0], height, width, source[3]
+
+
 def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Of operators that work value by value."""
     return graph.tensors[op.inputs[0]].shape
@@ -350,4 +365,5 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     "BATCH_MATMUL": product_shape,
     **dict.fromkeys(REDUCTIONS, reduced_shape),
     "ARG_MAX": arg_max_shape,
+    "RESIZE_BILINEAR": resized_shape,
 }

@@ -6,7 +6,7 @@ import numpy as np
 
 from compiler.ir import Graph, Operator
 from compiler.numerics import truncated_divide
-from compiler.resize import bilinear_taps
+from compiler.resize import bilinear_taps, float_taps
 from sim.golden.kernel import Kernel
 
 
@@ -34,25 +34,11 @@ def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
-def float_taps(op: Operator, size_in: int, size_out: int) -> tuple[np.ndarray, ...]:
-    """As ``bilinear_taps``, in float32: TFLite ComputeInterpolationValues."""
-    scale = np.float32(size_in) / np.float32(size_out)
-    if op.options["align_corners"] and size_out > 1:
-        scale = np.float32(size_in - 1) / np.float32(size_out - 1)
-    position = np.arange(size_out).astype(np.float32) * scale
-    if op.options["half_pixel_centers"]:
-        half = np.float32(0.5)
-        position = (np.arange(size_out).astype(np.float32) + half) * scale - half
-    lower = np.maximum(np.floor(position).astype(np.int64), 0)
-    upper = np.minimum(np.ceil(position).astype(np.int64), size_in - 1)
-    return lower, upper, position - lower.astype(np.float32)
-
-
 def resize_bilinear_float(graph: Graph, op: Operator) -> Kernel:
     """RESIZE_BILINEAR of legacy uint8: TFLite reference_ops ResizeBilinear."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    top, bottom, down = float_taps(op, source.shape[1], output.shape[1])
-    left, right, across = float_taps(op, source.shape[2], output.shape[2])
+    top, bottom, down = float_taps(op.options, source.shape[1], output.shape[1])
+    left, right, across = float_taps(op.options, source.shape[2], output.shape[2])
     down, across = down[:, None, None], across[:, None]
     one = np.float32(1)
 

@@ -56,6 +56,8 @@ RIGHT = {
                int8("y", (1, 1, 2))),
     "RESIZE_NEAREST_NEIGHBOR": ({"align_corners": False, "half_pixel_centers": False},
                                 [IMAGE, constant("size", [8, 3])], int8("y", (1, 8, 3, 8))),
+    "RESIZE_BILINEAR": ({"align_corners": False, "half_pixel_centers": True},
+                        [IMAGE, constant("size", [8, 2])], int8("y", (1, 8, 2, 8))),
     "SPACE_TO_DEPTH": ({"block_size": 2}, [IMAGE], int8("y", (1, 2, 2, 32))),
     "DEPTH_TO_SPACE": ({"block_size": 2}, [IMAGE], int8("y", (1, 8, 8, 2))),
     "CONV_2D": (CONV, [int8("x", (1, 4, 4, 2)),
@@ -254,6 +256,10 @@ WRONG = [
         ("GATHER", {"batch_dims": 1}, {}, "batch_dims 1, and 0 is supported"),
         ("RESIZE_NEAREST_NEIGHBOR", {}, {"size": {"data": np.array([0, 3], np.int32)}},
          "the size [0, 3] of [1, 4, 4, 8]"),
+        ("RESIZE_BILINEAR", {}, {"size": {"data": np.array([8, -3], np.int32)}},
+         "the size [8, -3]"),
+        ("RESIZE_BILINEAR", {}, {"size": {"shape": (1,), "data": np.array([8], np.int32)}},
+         "a size of shape [1] for an input of [1, 4, 4, 8]"),
         ("SPACE_TO_DEPTH", {"block_size": 3}, {}, "blocks of 3 in [1, 4, 4, 8]"),
         ("DEPTH_TO_SPACE", {"block_size": 0}, {}, "blocks of 0 in [1, 4, 4, 8]"),
       ]),
@@ -378,6 +384,10 @@ WRONG = [
     (graph_of("CONCATENATION", {"fused_activation_function": "RELU"}),
      "operator 0 CONCATENATION: CONCATENATION and L2_NORMALIZATION must have no fused activation; "
      "found RELU; put the activation behind the operator as one of its own"),
+    (graph_of("RESIZE_NEAREST_NEIGHBOR", {"align_corners": True, "half_pixel_centers": True}),
+     "operator 0 RESIZE_NEAREST_NEIGHBOR: RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR must not have "
+     "both align_corners and half_pixel_centers; found both; convert the model again, with one of "
+     "them"),
     (graph_of("TRANSPOSE", order={"data": None}),
      "operator 0 TRANSPOSE, tensor 'order': weights, biases, axes, paddings, sizes and indices "
      "must be constant; found a tensor computed at run time; export the model with its variables "

@@ -1,16 +1,16 @@
 """What is not copied, because its makers put it where it belongs, against LiteRT and TFLM."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from equal import equal_to_runtime
+from equal import SEVERAL, equal_to_runtime
 from operator_models import OperatorModel
 
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
 from compiler.targets import DEFAULT, TARGETS
+from hw.config import EngineConfig
 from sim.compare import locate
 from sim.golden import Golden
 from sim.made import addresses, made_bytes
@@ -108,13 +108,14 @@ def test_joined_by_their_makers(profile, tmp_path):
     assert equal_to_runtime(profile, cases, tmp_path) == []
 
 
-@pytest.mark.parametrize("board", ["ulx3s-25f", "ulx3s-85f"])
-def test_joined_on_other_engines(board, tmp_path):
+@pytest.mark.parametrize("config", [
+    SEVERAL, pytest.param(TARGETS["ulx3s-85f"].engine, marks=pytest.mark.slow)])
+def test_joined_on_other_engines(config, tmp_path):
     cases = {}
     for name, (axis, *makers) in JOINED.items():
         m, outputs = joined(axis, *makers)
         cases[name] = m.file(*outputs), m.random_inputs(2)
-    assert equal_to_runtime("litert", cases, tmp_path, TARGETS[board].engine) == []
+    assert equal_to_runtime("litert", cases, tmp_path, config) == []
 
 
 def chain_of_tables():
@@ -227,7 +228,7 @@ def test_parts_that_keep_too_much_alive(tmp_path):
     outputs = [m.add("RELU", [few], (1, 1, 10)), y]
     roomy = compiled(m, outputs, tmp_path)
     assert roomy.plan.peak_bytes == 6000
-    config = replace(DEFAULT.engine, scratchpad_bytes=4096)
+    config = EngineConfig(rows=1, columns=1, lanes=1, tape_rows=1, scratchpad_bytes=4096)
     tight = compiled(m, outputs, tmp_path, config=config)
     assert tight.plan.peak_bytes < 4096
     cases = {"m": (m.file(*outputs), m.random_inputs(2))}

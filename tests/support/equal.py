@@ -14,6 +14,11 @@ from sim.golden import Golden
 from sim.host import Host
 from sim.rtl import RtlEngine
 
+# A small engine of the larger ones' kind: several results a cycle.
+SEVERAL = EngineConfig(rows=4, columns=2, lanes=2, tape_rows=4, weight_words=64, results=16,
+                       scratchpad_bytes=1 << 14, acc_width=28, whole_sums=True, requantizers=2,
+                       write_port=True)
+
 
 def on_rtl(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
     """The model's outputs by way of the RTL, whose schedule must be the predicted one."""
