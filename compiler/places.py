@@ -6,7 +6,7 @@ others between theirs.
 """
 
 import math
-from collections import Counter
+from collections import defaultdict
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,7 +79,10 @@ class Placement:
     def __init__(self, graph: Graph, most_bytes: int, whole: frozenset[int]):
         self.graph, self.whole = graph, whole
         self.makers  = {tensor: op for op in graph.operators for tensor in op.outputs}
-        self.readers = Counter(tensor for op in graph.operators for tensor in set(op.inputs))
+        self.readers: dict[int, list[Operator]] = defaultdict(list)
+        for op in graph.operators:
+            for tensor in op.inputs:
+                self.readers[tensor].append(op)
         self.places: dict[int, Place] = {}
         fused = fused_tables(graph)
         for tensor in graph.inputs:
@@ -138,10 +141,11 @@ class Placement:
             if not copy.loops and copy.run == self.size(op.outputs[other]):
                 self.place(op.outputs[other], inputs[one], copy.source)
             elif copy.size == self.size(inputs[one]):
-                self.put(inputs[one], op.outputs[other], copy)
+                self.put(inputs[one], op.outputs[other], copy, op)
 
-    def put(self, tensor: int, into: int, copy: Nest) -> None:
-        """Moves the buffer of ``tensor`` to where ``copy`` would copy it, if that may be."""
+    def put(self, tensor: int, into: int, copy: Nest, op: Operator) -> None:
+        """Moves the buffer of ``tensor`` to where the ``copy`` of ``op`` would copy it, if that may
+        be."""
         old, new = self.places[tensor], self.places[into]
         group = [other for other, place in self.places.items() if place.root == old.root]
         if old.root == new.root or self.size(tensor) != self.size(old.root):
@@ -150,13 +154,22 @@ class Placement:
             self.move_buffer(old.root, into, copy.destination)
             return
         pitch = Pitch(copy.run, copy.loops[0].destination)
-        shape, maker = self.graph.tensors[tensor].shape, self.makers.get(tensor)
         if len(copy.loops) == 1 and copy.loops[0].source == copy.run \
-                and maker is not None and maker.kind in STRIDED_MAKERS \
                 and self.whole.isdisjoint(group) \
-                and self.readers[tensor] == 1 and tensor not in self.graph.outputs \
-                and all(self.places[other].strides == old.strides for other in group) \
-                and is_regular(copy.loops[0].count) and pitch.keeps(shape):
+                and all(self.may_be_strided(other, set(group), op) for other in group) \
+                and all((self.places[other], self.size(other)) == (old, self.size(tensor))
+                        for other in group) \
+                and is_regular(copy.loops[0].count) \
+                and pitch.keeps(self.graph.tensors[tensor].shape):
             strides = tuple(pitch.stride(stride) for stride in old.strides)
             for other in group:
                 self.places[other] = Place(new.root, new.offset + copy.destination, strides, pitch)
+
+    def may_be_strided(self, tensor: int, group: set[int], op: Operator) -> bool:
+        """Whether what makes a tensor can leave room, and only ``op``, or what makes another one of
+        the same bytes, reads it."""
+        maker = self.makers.get(tensor)
+        return maker is not None and maker.kind in STRIDED_MAKERS \
+            and tensor not in self.graph.outputs \
+            and all(reader is op or group.issuperset(reader.outputs)
+                    for reader in self.readers[tensor])

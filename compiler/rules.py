@@ -302,8 +302,8 @@ def one_convention(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def small_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """RESIZE_BILINEAR must weigh pixels by few bits, as it does when it resizes by powers of two up
-    to 32.
+    """RESIZE_BILINEAR must weigh pixels by at most 12 bits, as it does when it resizes by powers of
+    two up to 32, or along one axis.
 
     Resize by a power of two, or use RESIZE_NEAREST_NEIGHBOR.
     """

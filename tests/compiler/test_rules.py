@@ -385,9 +385,9 @@ WRONG = [
      "operator 0 CONCATENATION: CONCATENATION and L2_NORMALIZATION must have no fused activation; "
      "found RELU; put the activation behind the operator as one of its own"),
     (graph_of("RESIZE_NEAREST_NEIGHBOR", {"align_corners": True, "half_pixel_centers": True}),
-     "operator 0 RESIZE_NEAREST_NEIGHBOR: RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR must not have "
-     "both align_corners and half_pixel_centers; found both; convert the model again, with one of "
-     "them"),
+     "operator 0 RESIZE_NEAREST_NEIGHBOR: RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR must not "
+     "have both align_corners and half_pixel_centers; found both; convert the model again, with "
+     "one of them"),
     (graph_of("TRANSPOSE", order={"data": None}),
      "operator 0 TRANSPOSE, tensor 'order': weights, biases, axes, paddings, sizes and indices "
      "must be constant; found a tensor computed at run time; export the model with its variables "

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from equal import SEVERAL, equal_to_runtime
+from equal import SEVERAL, equal_to_runtime, same, written
 from operator_models import OperatorModel
 
 from compiler.program import Program, compile_model
@@ -13,7 +13,6 @@ from compiler.targets import DEFAULT, TARGETS
 from hw.config import EngineConfig
 from sim.compare import locate
 from sim.golden import Golden
-from sim.made import addresses, made_bytes
 
 WINDOW = {"padding": 0, "stride_h": 1, "stride_w": 1}
 NOT_DILATED = {"dilation_h_factor": 1, "dilation_w_factor": 1}
@@ -205,15 +204,7 @@ def test_what_layers_make(make, tmp_path):
     RTL's memory holds every tensor where it is said to lie."""
     m, outputs = make()
     program, inputs = compiled(m, outputs, tmp_path), m.random_inputs(2)
-    memory = np.zeros((2, program.config.scratchpad_bytes), np.uint8)
-    for layer, made in zip(program.layers, made_bytes(program, inputs), strict=True):
-        if not layer.fields.get("to_stream"):
-            memory[:, addresses(layer, program.config.columns)] = made
-    device = program.partition.device
-    wanted = Golden(device).run(inputs)
-    for tensor, values in zip(device.outputs, wanted, strict=True):
-        found = memory[:, program.place.bytes_of(tensor)].view(np.int8)
-        assert np.array_equal(found, values)
+    same(written(program, inputs), Golden(program.partition.device).run(inputs), "made")
     assert locate(program, inputs, 1) is None
 
 

@@ -17,6 +17,7 @@ SIZES = {
     "aligned": ((3, 5), (5, 9), ALIGN, 7), "half": ((8, 6), (4, 3), HALF, 17),
     "both ways": ((4, 8), (8, 4), HALF, 4), "same": ((3, 3), (3, 3), {}, 3),
     "one pixel": ((1, 1), (4, 2), HALF, 5), "rows alone": ((4, 6), (16, 6), {}, 21),
+    "odd columns": ((4, 5), (8, 7), {}, 3), "odd rows": ((3, 5), (5, 5), HALF, 2),
 }
 
 
@@ -50,7 +51,7 @@ def test_uint8(tmp_path):
 
 
 @pytest.mark.parametrize("before, after, options", [
-    ((4, 4), (12, 12), {}), ((2, 2), (128, 128), HALF), ((5, 4), (7, 4), {}),
+    ((4, 4), (12, 12), {}), ((2, 2), (128, 128), HALF), ((5, 4), (7, 6), {}),
     ((4, 4), (4, 6), ALIGN)])
 def test_odd_sizes(before, after, options, tmp_path):
     m, output = model(before, after, options, 2)
@@ -59,6 +60,7 @@ def test_odd_sizes(before, after, options, tmp_path):
         compile_model(tmp_path / "m.tflite", DEFAULT.engine)
     assert str(error.value) == (
         "m cannot run: operator 1 RESIZE_BILINEAR, tensor 't3': RESIZE_BILINEAR must weigh pixels "
-        "by few bits, as it does when it resizes by powers of two up to 32; found "
+        "by at most 12 bits, as it does when it resizes by powers of two up to 32, or along one "
+        "axis; found "
         f"{before[0]} x {before[1]} to {after[0]} x {after[1]}; resize by a power of two, or use "
         "RESIZE_NEAREST_NEIGHBOR")
