@@ -1,4 +1,4 @@
-"""RESIZE_BILINEAR on the systolic array: outputs that weigh their inputs alike are a convolution."""
+"""RESIZE_BILINEAR on the array: outputs that weigh their inputs alike are a convolution."""
 
 from collections.abc import Iterator
 from dataclasses import replace

@@ -303,7 +303,7 @@ def one_convention(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def small_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
     """RESIZE_BILINEAR must weigh pixels by at most 12 bits, as it does when it resizes by powers of
-    two up to 32, or along one axis.
+    two up to 32, or int8 along one axis.
 
     Resize by a power of two, or use RESIZE_NEAREST_NEIGHBOR.
     """

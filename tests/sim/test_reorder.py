@@ -25,14 +25,14 @@ def dense(m: OperatorModel, x: int, channels: int) -> int:
     return m.add("FULLY_CONNECTED", [x, weights, bias], (rows, channels))
 
 
-def flattened(batch: int, order: list[int], outputs_too: bool = False):
+def flattened(batch: int, order: list[int], read_again: bool = False):
     """An image transposed, flattened, and read by a dense layer."""
     m = OperatorModel()
     shape = (batch, 3, 4, 5)
     x = m.add("RELU", [m.input(shape)], shape)
     y = m.add("TRANSPOSE", [x, m.constant(order)], [shape[axis] for axis in order])
     y = m.add("RESHAPE", [y, m.constant([batch, 60])], (batch, 60))
-    return m, [dense(m, y, 7), *([y] if outputs_too else [])]
+    return m, [dense(m, y, 7), *([m.add("RELU", [y], (batch, 60))] if read_again else [])]
 
 
 def blocks():
@@ -50,7 +50,7 @@ MODELS = {
     "batch mixed": (flattened(2, [1, 0, 2, 3]), ["RELU", "TRANSPOSE", "RESHAPE",
                                                  "FULLY_CONNECTED"]),
     "read again": (flattened(1, [0, 3, 1, 2], True), ["RELU", "TRANSPOSE", "RESHAPE",
-                                                      "FULLY_CONNECTED"]),
+                                                      "FULLY_CONNECTED", "RELU"]),
     "nothing moved": (flattened(1, [0, 1, 2, 3]), ["RELU", "TRANSPOSE", "RESHAPE",
                                                    "FULLY_CONNECTED"]),
     "blocks": (blocks(), ["RELU", "FULLY_CONNECTED"]),

@@ -45,14 +45,15 @@ def test_uint8(tmp_path):
     """The legacy kernel, which computes in float32 and rounds ties up."""
     cases = {}
     for name, size in SIZES.items():
-        m, output = model(*size, "uint8")
-        cases[name] = m.file(output), m.random_inputs(3)
+        if not name.startswith("odd"):
+            m, output = model(*size, "uint8")
+            cases[name] = m.file(output), m.random_inputs(3)
     assert equal_to_runtime("litert", cases, tmp_path) == []
 
 
 @pytest.mark.parametrize("before, after, options", [
     ((4, 4), (12, 12), {}), ((2, 2), (128, 128), HALF), ((5, 4), (7, 6), {}),
-    ((4, 4), (4, 6), ALIGN)])
+    ((4, 4), (6, 6), ALIGN)])
 def test_odd_sizes(before, after, options, tmp_path):
     m, output = model(before, after, options, 2)
     (tmp_path / "m.tflite").write_bytes(m.file(output))
@@ -60,7 +61,7 @@ def test_odd_sizes(before, after, options, tmp_path):
         compile_model(tmp_path / "m.tflite", DEFAULT.engine)
     assert str(error.value) == (
         "m cannot run: operator 1 RESIZE_BILINEAR, tensor 't3': RESIZE_BILINEAR must weigh pixels "
-        "by at most 12 bits, as it does when it resizes by powers of two up to 32, or along one "
-        "axis; found "
+        "by at most 12 bits, as it does when it resizes by powers of two up to 32, or int8 along "
+        "one axis; found "
         f"{before[0]} x {before[1]} to {after[0]} x {after[1]}; resize by a power of two, or use "
         "RESIZE_NEAREST_NEIGHBOR")
