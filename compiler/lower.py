@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import islice
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
+from compiler.finding import Reasons
 from compiler.ir import Graph, Operator
 from compiler.layers import (
     Image,
     Layer,
     Window,
+    check_fields,
     flat_fields,
     identity_records,
     one_tile_each,
@@ -25,7 +29,7 @@ from compiler.lower_resize import resize_bilinear
 from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
-from compiler.places import VIEWS, Addresses, Place, find_places
+from compiler.places import VIEWS, Addresses, Place, alone, find_places
 from compiler.relocate import Irregular, is_regular, relocated, widest
 from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.tables import fused_tables, loaded_once, through_tables
@@ -43,12 +47,16 @@ LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "RESIZE_BILINEAR": resize_bilinear,
 }
 
+NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
+ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
+
 
 def lower(graph: Graph, profile: str,
           config: EngineConfig) -> tuple[list[Layer], Plan, Addresses]:
     """The engine's layers in order, and where the scratchpad holds what.
 
-    The first layers load the graph's inputs, the last ones put out its outputs.
+    The first layers load the graph's inputs, the last ones put out its outputs. ModelError with
+    all reasons where the engine cannot run them.
     """
     whole: frozenset[int] = frozenset()          # tensors that no others lie between
     while True:
@@ -61,13 +69,13 @@ def lower(graph: Graph, profile: str,
 def lower_with(graph: Graph, profile: str, config: EngineConfig,
                whole: frozenset[int]) -> tuple[list[Layer], Plan, Addresses]:
     """As ``lower``; Irregular where that would do with another tensor ``whole``."""
-    for op in graph.operators:
-        if op.kind not in LOWER and op.kind not in VIEWS:
-            raise ModelError(
-                f"operator {op.index} {op.kind} is not supported; the engine runs "
-                f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    places, plan, striped = plan_places(graph, config, whole)
-    place, fused = Addresses(graph, places, plan.offsets), fused_tables(graph)
+    reasons, place, (plan, striped) = Reasons(), alone(graph), NO_PLAN
+    with reasons.of():
+        places, plan, striped = plan_places(graph, config, whole)
+        place = Addresses(graph, places, plan.offsets)
+    if not plan.buffers:                         # one reason; other fields may be wrong as well
+        config = replace(config, scratchpad_bytes=ROOMY)
+    fused = fused_tables(graph)
 
     layers = [layer for tensor in graph.inputs
               for layer in load(graph, tensor, place[tensor], config)]
@@ -75,34 +83,47 @@ def lower_with(graph: Graph, profile: str, config: EngineConfig,
     for op in graph.operators:
         if op.kind in VIEWS or op.inputs[0] in fused:
             continue
-        lowered = [through_tables(layer, graph, fused, profile)
-                   for layer in bounded(op, LOWER[op.kind](graph, op, place, profile, config))]
-        pitch = places[op.outputs[0]].pitch
-        if pitch is not None and op.kind not in MOVES:
-            lowered = [relocated(layer, place[op.outputs[0]], pitch, config) for layer in lowered]
-        if op.outputs[0] in striped:
-            waiting[op.outputs[0]] = lowered
-            continue
-        if op.inputs[0] in waiting:
-            lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
-                                  graph.tensors[op.outputs[0]].shape[1])
-        for layer in lowered:
-            layers.extend(fitted(layer, config))
-    layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
+        with reasons.of(op):
+            lowered = [through_tables(layer, graph, fused, profile)
+                       for layer in lower_operator(graph, op, place, profile, config)]
+            pitch = place.places[op.outputs[0]].pitch
+            if pitch is not None and op.kind not in MOVES:
+                lowered = [relocated(layer, place[op.outputs[0]], pitch, config)
+                           for layer in lowered]
+            if op.outputs[0] in striped:
+                waiting[op.outputs[0]] = lowered
+                continue
+            if op.inputs[0] in waiting:
+                lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
+                                      graph.tensors[op.outputs[0]].shape[1])
+            for layer in lowered:
+                layers.extend(fitted(layer, config))
+    for tensor in graph.outputs:
+        layers.extend(store(graph, tensor, place[tensor], config))
+    operators = {op.index: op for op in graph.operators}
+    for layer in layers:
+        with reasons.of(operators.get(layer.operator)):
+            check_fields(layer, config)
+    reasons.refuse(graph.name)
     return list(loaded_once(layers)), plan, place
 
 
-def bounded(op: Operator, layers: Iterator[Layer]) -> Iterator[Layer]:
-    """``layers``, or ModelError where there is no end to them."""
-    for count, layer in enumerate(layers):
-        if count == MOST_PASSES:
-            raise ModelError(
-                f"operator {op.index} {op.kind} needs more than {MOST_PASSES} passes of the "
-                "engine; give it a smaller batch, fewer groups or smaller strides")
-        yield layer
+def lower_operator(graph: Graph, op: Operator, place: Addresses, profile: str,
+                   config: EngineConfig) -> list[Layer]:
+    """The layers of one operator, whose tensors are at ``place``."""
+    if op.kind not in LOWER:
+        raise ModelError(
+            f"operator {op.index} {op.kind} is not supported; the engine runs "
+            f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+    layers = list(islice(LOWER[op.kind](graph, op, place, profile, config), MOST_PASSES + 1))
+    if len(layers) > MOST_PASSES:
+        raise ModelError(
+            f"operator {op.index} {op.kind} needs more than {MOST_PASSES} passes of the "
+            "engine; give it a smaller batch, fewer groups or smaller strides")
+    return layers
 
 
-def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int]
+def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int] = frozenset()
                 ) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
     """Where tensors lie in their buffers, and these in the scratchpad.
 
@@ -176,30 +197,32 @@ def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
 
 
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:
-    """The input stream into a tensor, a byte to a pixel; what makes no whole rows, in a second
-    layer."""
-    size = math.prod(graph.tensors[tensor].shape)
-    rest = 0 if is_regular(size) else size % MOST_TURNS
-    for first, count in ((0, size - rest), (size - rest, rest)):
-        if count:
-            width = widest(count)
-            fields = window_fields(
-                config, Mode.LOAD, Image(0, count // width, width, 1),
-                Image(address + first, count // width, width, 1), Window(),
-                group_channels=1, group_stride=0)
-            yield Layer("input", -1, tensor, fields | {"shared_record": 1},
-                        identity_records(config))
+    """The input stream into a tensor, a byte to a pixel."""
+    for first, height, width in rectangles(math.prod(graph.tensors[tensor].shape)):
+        fields = window_fields(
+            config, Mode.LOAD, Image(0, height, width, 1),
+            Image(address + first, height, width, 1), Window(), group_channels=1, group_stride=0)
+        yield Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
 
 
-def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
+def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:
     """A tensor to the output stream, which takes a byte a cycle."""
     size = math.prod(graph.tensors[tensor].shape)
     if config.requantizers == 1:
-        fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
+        every = [flat_fields(config, Mode.MAXIMUM, address, 0, size)]
     else:
-        width = widest(size)
-        fields = window_fields(config, Mode.MAXIMUM, Image(address, size // width, width, 1),
-                               Image(0, size // width, width, 1), Window(), group_channels=1,
-                               group_stride=0)
-    return Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
-                 identity_records(config))
+        every = [window_fields(
+            config, Mode.MAXIMUM, Image(address + first, height, width, 1),
+            Image(0, height, width, 1), Window(), group_channels=1, group_stride=0)
+            for first, height, width in rectangles(size)]
+    for fields in every:
+        yield Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
+                    identity_records(config))
+
+
+def rectangles(size: int) -> Iterator[tuple[int, int, int]]:
+    """``(first, height, width)`` of rows of pixels of a byte that make up ``size`` bytes."""
+    rest = 0 if is_regular(size) else size % MOST_TURNS
+    for first, count in ((0, size - rest), (size - rest, rest)):
+        if count:
+            yield first, count // widest(count), widest(count)

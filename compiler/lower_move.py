@@ -1,5 +1,6 @@
 """Operators that move bytes, on the vector unit: a maximum of one is a copy."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ from compiler.ir import Graph, Operator
 from compiler.layers import Layer, flat_fields, identity_records
 from compiler.moves import JOINS, PARTS, concatenation_tables, move, moved_positions
 from compiler.nests import Nest, address, nest, passes
-from compiler.places import Addresses
+from compiler.places import MOST_BYTES, Addresses
 from hw.config import EngineConfig, Mode
 
 MOST_PASSES = 1000
@@ -20,23 +21,28 @@ def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
     """All kinds of compiler/moves.py. What lies where it belongs already is not moved."""
     found = move(graph.tensors, op)
     assert found is not None
-    memory = np.empty(config.scratchpad_bytes, np.uint8)
-    sources = [place.view(op.inputs[position], memory) for position in moved_positions(op)]
+    memory = np.empty(min(config.scratchpad_bytes, MOST_BYTES), np.uint8)
+    inputs = [op.inputs[position] for position in moved_positions(op)]
+    if max(math.prod(graph.tensors[index].shape) for index in (*inputs, *op.outputs)) \
+            > len(memory):
+        return                                   # it is refused for want of memory
+    sources = [place.view(index, memory) for index in inputs]
     outputs = [place.view(index, memory) for index in op.outputs]
     tables = concatenation_tables(graph, op)
 
     count = 0
     for position, (destination, source) in enumerate(found.pairs(sources, outputs)):
         fields: dict[str, int] = {}
-        table = tables[position if op.kind in JOINS else 0]
+        one = position if op.kind in JOINS else 0
+        table, output = tables[one], op.outputs[position if op.kind in PARTS else 0]
         if not isinstance(source, np.ndarray):   # a copy of anything, clamped to the one value
             fields = {"low": source, "high": source}
             source = destination
         elif table is not None:
             fields = {"table": 1}
-        elif same_bytes(destination, source):
+        elif place.places[output].root == place.places[inputs[one]].root \
+                and same_bytes(destination, source):
             continue
-        output = op.outputs[position if op.kind in PARTS else 0]
         for part in passes(nest(destination, source, memory), config):
             count += 1
             if count > MOST_PASSES:

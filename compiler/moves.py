@@ -87,8 +87,9 @@ def move(tensors: Sequence[Tensor], op: Operator) -> Move | None:
     known = tuple(data for data in parameters if data is not None)
     if len(known) < len(parameters):
         return None
-    if len(known) != PARAMETERS.get(op.kind, 1) or len(op.inputs) <= max(moved, default=0):
-        raise ShapeError(f"inputs {list(op.inputs)}")
+    if len(known) != PARAMETERS.get(op.kind, 1) or len(op.inputs) <= max(moved, default=0) \
+            or not op.outputs:
+        raise ShapeError(f"inputs {list(op.inputs)} and outputs {list(op.outputs)}")
     if any(data.dtype.kind not in "iu" for data in known):
         raise ShapeError(f"{', '.join(str(data.dtype) for data in known)} where indices belong")
     output = tensors[op.outputs[0]].quantization

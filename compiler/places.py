@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compiler.errors import ShapeError
 from compiler.ir import Graph, Operator
 from compiler.moves import JOINS, MOVES, PARTS, concatenation_tables, move, moved_positions
 from compiler.nests import Nest, nest
@@ -19,6 +20,8 @@ from compiler.tables import fused_tables
 
 # The same bytes under another shape: no work at all.
 VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+MOST_BYTES = 1 << 24                             # of a tensor; more than any scratchpad holds
+
 # What can leave room between the pixels that it writes.
 STRIDED_MAKERS = {*MAKERS, *MOVES} - {"GATHER"}
 
@@ -40,7 +43,7 @@ class Addresses(dict[int, int]):
     """The scratchpad address of every tensor's first byte."""
 
     def __init__(self, graph: Graph, places: dict[int, Place], offsets: dict[str | int, int]):
-        super().__init__((tensor, offsets[place.root] + place.offset)
+        super().__init__((tensor, offsets.get(place.root, 0) + place.offset)
                          for tensor, place in places.items())
         self.graph, self.places = graph, places
 
@@ -56,6 +59,13 @@ class Addresses(dict[int, int]):
                                 strict=True):
             found = found[..., None] + np.arange(size) * stride
         return found
+
+
+def alone(graph: Graph) -> Addresses:
+    """Every tensor in a buffer of its own, all of them at address 0: where the layers of single
+    operators are wanted, and nobody runs them."""
+    return Addresses(graph, {index: Place(index, 0, contiguous(tensor.shape))
+                             for index, tensor in enumerate(graph.tensors)}, {})
 
 
 def find_places(graph: Graph, most_bytes: int,
@@ -90,12 +100,14 @@ class Placement:
         for op in graph.operators:
             for tensor in op.outputs:
                 self.place(tensor, tensor)
-            if op.kind in VIEWS:
+            if op.kind in VIEWS and op.inputs and op.inputs[0] in self.places:
                 self.place(op.outputs[0], op.inputs[0])
-            elif op.inputs[0] in fused:
+            elif op.inputs and op.inputs[0] in fused:
                 self.move_buffer(op.inputs[0], op.outputs[0], 0)
-            elif op.kind in MOVES and max(map(self.size, (*op.inputs, *op.outputs))) <= most_bytes:
-                self.join(op)
+            elif op.kind in MOVES:
+                sizes = [self.size(index) for index in (*op.inputs, *op.outputs)]
+                if 0 < min(sizes) and max(sizes) <= min(most_bytes, MOST_BYTES):
+                    self.join(op)
 
     def size(self, tensor: int) -> int:
         """Bytes of a tensor."""
@@ -118,9 +130,14 @@ class Placement:
 
     def join(self, op: Operator) -> None:
         """Puts outputs into the input, or inputs into the output, where no more is to be done."""
-        found = move(self.graph.tensors, op)
-        assert found is not None
+        try:
+            found = move(self.graph.tensors, op)
+        except ShapeError:                       # which is refused elsewhere
+            return
+        shapes = tuple(self.graph.tensors[index].shape for index in op.outputs)
         inputs = [op.inputs[position] for position in moved_positions(op)]
+        if found is None or found.shapes != shapes or not self.places.keys() >= set(inputs):
+            return
         tables = concatenation_tables(self.graph, op)
         # All of them one behind the other, as if each had bytes of its own:
         whole = [*inputs, *op.outputs]

@@ -17,9 +17,9 @@ def fused_tables(graph: Graph) -> dict[int, Operator]:
     another operator's layers make."""
     readers = Counter(tensor for op in graph.operators for tensor in op.inputs)
     made = {tensor for op in graph.operators if op.kind in MAKERS for tensor in op.outputs}
-    return {op.inputs[0]: op for op in graph.operators
-            if op.kind in UNARY_KINDS and op.inputs[0] in made and readers[op.inputs[0]] == 1
-            and op.inputs[0] not in graph.outputs}
+    return {tensor: op for op in graph.operators if op.kind in UNARY_KINDS
+            for tensor in op.inputs[:1] if tensor in made and readers[tensor] == 1
+            and tensor not in graph.outputs}
 
 
 def through_tables(layer: Layer, graph: Graph, fused: dict[int, Operator], profile: str) -> Layer:

@@ -7,12 +7,12 @@ import pytest
 from equal import SEVERAL, equal_to_runtime, same, written
 from operator_models import OperatorModel
 
+from compiler.golden import Golden
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
 from compiler.targets import DEFAULT, TARGETS
 from hw.config import EngineConfig
 from sim.compare import locate
-from sim.golden import Golden
 
 WINDOW = {"padding": 0, "stride_h": 1, "stride_w": 1}
 NOT_DILATED = {"dilation_h_factor": 1, "dilation_w_factor": 1}

@@ -9,9 +9,9 @@ from equal import SEVERAL, equal_to_runtime, same, written
 from operator_models import OperatorModel
 from test_places import MAKERS, conv, depthwise
 
+from compiler.golden import Golden
 from compiler.program import compile_model
 from compiler.targets import DEFAULT
-from sim.golden import Golden
 from sim.host import Host
 
 MOST_BYTES = 3000
