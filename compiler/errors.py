@@ -9,5 +9,10 @@ class ModelError(Exception):
     """
 
 
+class ShapeError(Exception):
+    """Tensors or parameters of an operator that do not fit each other; the text is what was found.
+    """
+
+
 class DataError(Exception):
     """Inputs that cannot be had or used; the text is one sentence for the user."""

@@ -4,15 +4,18 @@ Keras models with an unknown batch size compute the shape of a RESHAPE at run ti
 STRIDED_SLICE, PACK. PyTorch pads with an operator of its own in front of the convolution.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from compiler.errors import ShapeError
 from compiler.ir import Graph, Operator, Tensor
+from compiler.moves import MOVES, move, moved_positions
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+MOST_FOLDED = 1 << 24      # values in all: a hostile file may double constants over and over
 PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
@@ -22,16 +25,17 @@ def fold(graph: Graph) -> Graph:
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """Replaces SHAPE, and STRIDED_SLICE, PACK and RESHAPE of constants, by constant tensors.
+    """Replaces SHAPE, and RESHAPE and the moves of constants, by constant tensors.
 
     What computes a graph output stays, and so does what this cannot compute.
     """
-    tensors, kept = list(graph.tensors), []
+    tensors, kept, budget = list(graph.tensors), [], MOST_FOLDED
     for op in graph.operators:
-        value = None if set(op.outputs) & set(graph.outputs) else _value(tensors, op)
+        value = None if set(op.outputs) & set(graph.outputs) else _value(tensors, op, budget)
         if value is None:
             kept.append(op)
             continue
+        budget -= value.size
         output = tensors[op.outputs[0]]
         data = np.array(value, np.dtype(output.dtype))
         data.flags.writeable = False
@@ -104,45 +108,27 @@ def _takes_pads(op: Operator, tensor: int) -> bool:
             and op.inputs[0] == tensor and tensor not in op.inputs[1:])
 
 
-def _value(tensors: Sequence[Tensor], op: Operator) -> np.ndarray | None:
+def _value(tensors: Sequence[Tensor], op: Operator, budget: int) -> np.ndarray | None:
     """What ``op`` computes, where that is known without running the model."""
     if op.kind == "SHAPE":
-        shape = tensors[op.inputs[0]].shape
-        return np.array(shape) if min(shape, default=0) >= 0 else None
+        return np.array(tensors[op.inputs[0]].shape)
     inputs = [tensors[index].data if index >= 0 else None for index in op.inputs]
     constants = [data for data in inputs if data is not None]
-    if len(constants) != len(op.inputs) or not constants:
+    if len(constants) != len(op.inputs) or not constants or len(op.outputs) != 1:
         return None
-    match op.kind:
-        case "STRIDED_SLICE" if len(constants) == 4:
-            data, begin, end, strides = constants
-            return strided_slice(data, begin, end, strides, op.options)
-        case "PACK":
-            return np.stack(constants, axis=op.options["axis"])
-        case "RESHAPE":
-            shape = tensors[op.outputs[0]].shape
-            return constants[0].reshape(shape) if constants[0].size == np.prod(shape) else None
-    return None
-
-
-def strided_slice(data: np.ndarray, begin: np.ndarray, end: np.ndarray, strides: np.ndarray,
-                  options: dict[str, Any]) -> np.ndarray | None:
-    """STRIDED_SLICE without ellipsis and new axes (None for these): TFLite StridedSlice.
-
-    Bit d of ``begin_mask`` or ``end_mask`` means from the start or to the end of dimension d; of
-    ``shrink_axis_mask``, that the one element at ``begin`` is taken and the dimension goes.
-    """
-    if options.get("ellipsis_mask") or options.get("new_axis_mask") or options.get("offset"):
+    if op.kind == "RESHAPE":
+        shape = tensors[op.outputs[0]].shape
+        return constants[0].reshape(shape) if constants[0].size == np.prod(shape) else None
+    if op.kind not in MOVES:
         return None
-    index: list[slice | int] = []
-    for axis, (first, last, stride) in enumerate(zip(begin.tolist(), end.tolist(),
-                                                     strides.tolist(), strict=True)):
-        bit = 1 << axis
-        if options.get("shrink_axis_mask", 0) & bit:
-            if not -data.shape[axis] <= first < data.shape[axis]:
-                return None
-            index.append(first)
-            continue
-        index.append(slice(None if options.get("begin_mask", 0) & bit else first,
-                           None if options.get("end_mask", 0) & bit else last, stride))
-    return data[tuple(index)]
+    try:
+        moved = move(tensors, op)
+    except ShapeError:
+        return None
+    if moved is None or math.prod(moved.shapes[0]) > budget:
+        return None
+    sources = [constants[position] for position in moved_positions(op)]
+    value = np.empty(moved.shapes[0], sources[0].dtype)
+    for destination, source in moved.pairs(sources, [value]):
+        destination[...] = source
+    return value

@@ -15,9 +15,11 @@ from compiler.finding import Finding, reasons
 from compiler.fold import drop_unused, fuse_pads
 from compiler.ir import Graph, Operator, Tensor
 from compiler.layers import Layer, Record
-from compiler.lower import VIEWS, lower_operator
+from compiler.lower import lower_operator
 from compiler.multipliers import Multiplier, accumulator_range, multipliers
 from compiler.partition import BYTES
+from compiler.places import VIEWS, alone
+from compiler.reorder import reorder_weights
 from compiler.requantize import output_range, source_of
 from compiler.verdict import Examined
 from compiler.verify import DOT_PRODUCTS
@@ -124,10 +126,14 @@ def where(examined: Examined) -> dict[int, str]:
     found = {op.index: "view: the same bytes" for op in graph.operators if op.kind in VIEWS}
     device = {op.index for op in examined.device.operators}
     unfused = {op.index for op in drop_unused(graph).operators}
-    fused = unfused - {op.index for op in drop_unused(fuse_pads(graph)).operators}
+    padded = drop_unused(fuse_pads(graph))
+    fused = unfused - {op.index for op in padded.operators}
+    ordered = padded if examined.prepared is None else drop_unused(reorder_weights(padded))
     for op in graph.operators:
         if op.index in fused:
             found[op.index] = "inside of the convolution that reads it"
+        elif op.index in unfused - {other.index for other in ordered.operators}:
+            found[op.index] = "the order of a dense layer's weights"
         elif op.index not in device:
             found[op.index] = "host"
     return found
@@ -146,7 +152,7 @@ def lowered(examined: Examined, parts: Sequence[Operator], engine: EngineConfig,
             ) -> tuple[Story, tuple[Finding, ...]]:
     """The story with what the engine's tape has of the operator, or why it has nothing."""
     device = examined.device
-    place = dict.fromkeys(range(len(device.tensors)), 0)
+    place = alone(device)
     units: list[str] = []
     found: list[Requantizer] = []
     for part in parts:

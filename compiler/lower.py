@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.binary import BINARY_KINDS
@@ -22,50 +23,73 @@ from compiler.layers import (
 from compiler.lower_binary import binary
 from compiler.lower_conv import convolution, transposed
 from compiler.lower_dense import batch_matmul, fully_connected
+from compiler.lower_move import moves
 from compiler.lower_reduce import average, maxima, sums
-from compiler.lower_vector import maximum, pad, unary
+from compiler.lower_resize import resize_bilinear
+from compiler.lower_vector import maximum, unary
+from compiler.moves import MOVES
+from compiler.nests import MOST_TURNS
+from compiler.places import VIEWS, Addresses, Place, alone, find_places
+from compiler.relocate import Irregular, is_regular, relocated, widest
 from compiler.stripes import Pair, interleaved, pairs, thinner
+from compiler.tables import fused_tables, loaded_once, through_tables
 from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
+
+MOST_PASSES = 4096                               # of one operator
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
     "FULLY_CONNECTED": fully_connected, "BATCH_MATMUL": batch_matmul,
     "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
-    "MAX_POOL_2D": maximum, "PAD": pad, **dict.fromkeys(BINARY_KINDS, binary),
-    **dict.fromkeys(UNARY_KINDS, unary),
+    "MAX_POOL_2D": maximum, **dict.fromkeys(BINARY_KINDS, binary),
+    **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
+    "RESIZE_BILINEAR": resize_bilinear,
 }
-
-# The same bytes under another shape: no work at all.
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
-
 
 NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
 ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
 
 
-def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
+def lower(graph: Graph, profile: str,
+          config: EngineConfig) -> tuple[list[Layer], Plan, Addresses]:
     """The engine's layers in order, and where the scratchpad holds what.
 
     The first layers load the graph's inputs, the last ones put out its outputs. ModelError with
     all reasons where the engine cannot run them.
     """
-    reasons = Reasons()
-    buffer_of = views(graph)
-    plan, striped = NO_PLAN
+    whole: frozenset[int] = frozenset()          # tensors that no others lie between
+    while True:
+        try:
+            return lower_with(graph, profile, config, whole)
+        except Irregular as error:
+            whole |= {error.tensor}
+
+
+def lower_with(graph: Graph, profile: str, config: EngineConfig,
+               whole: frozenset[int]) -> tuple[list[Layer], Plan, Addresses]:
+    """As ``lower``; Irregular where that would do with another tensor ``whole``."""
+    reasons, place, (plan, striped) = Reasons(), alone(graph), NO_PLAN
     with reasons.of():
-        plan, striped = plan_stripes(graph, buffer_of, config)
+        places, plan, striped = plan_places(graph, config, whole)
+        place = Addresses(graph, places, plan.offsets)
     if not plan.buffers:                         # one reason; other fields may be wrong as well
         config = replace(config, scratchpad_bytes=ROOMY)
-    place = {tensor: plan.offsets.get(buffer_of[tensor], 0) for tensor in buffer_of}
+    fused = fused_tables(graph)
 
-    layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
+    layers = [layer for tensor in graph.inputs
+              for layer in load(graph, tensor, place[tensor], config)]
     waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
     for op in graph.operators:
-        if op.kind in VIEWS:
+        if op.kind in VIEWS or op.inputs[0] in fused:
             continue
         with reasons.of(op):
-            lowered = lower_operator(graph, op, place, profile, config)
+            lowered = [through_tables(layer, graph, fused, profile)
+                       for layer in lower_operator(graph, op, place, profile, config)]
+            pitch = place.places[op.outputs[0]].pitch
+            if pitch is not None and op.kind not in MOVES:
+                lowered = [relocated(layer, place[op.outputs[0]], pitch, config)
+                           for layer in lowered]
             if op.outputs[0] in striped:
                 waiting[op.outputs[0]] = lowered
                 continue
@@ -74,30 +98,54 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
                                       graph.tensors[op.outputs[0]].shape[1])
             for layer in lowered:
                 layers.extend(fitted(layer, config))
-    layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
+    for tensor in graph.outputs:
+        layers.extend(store(graph, tensor, place[tensor], config))
     operators = {op.index: op for op in graph.operators}
     for layer in layers:
         with reasons.of(operators.get(layer.operator)):
             check_fields(layer, config)
     reasons.refuse(graph.name)
-    return layers, plan
+    return list(loaded_once(layers)), plan, place
 
 
-def lower_operator(graph: Graph, op: Operator, place: dict[int, int], profile: str,
+def lower_operator(graph: Graph, op: Operator, place: Addresses, profile: str,
                    config: EngineConfig) -> list[Layer]:
     """The layers of one operator, whose tensors are at ``place``."""
     if op.kind not in LOWER:
         raise ModelError(
             f"operator {op.index} {op.kind} is not supported; the engine runs "
             f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    return list(LOWER[op.kind](graph, op, place, profile, config))
+    layers = list(islice(LOWER[op.kind](graph, op, place, profile, config), MOST_PASSES + 1))
+    if len(layers) > MOST_PASSES:
+        raise ModelError(
+            f"operator {op.index} {op.kind} needs more than {MOST_PASSES} passes of the "
+            "engine; give it a smaller batch, fewer groups or smaller strides")
+    return layers
 
 
-def plan_stripes(graph: Graph, buffer_of: dict[int, int],
+def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int] = frozenset()
+                ) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
+    """Where tensors lie in their buffers, and these in the scratchpad.
+
+    A part keeps the whole buffer alive in which it lies; so where that does not fit, it is tried
+    with each tensor in a buffer of its own.
+    """
+    places = find_places(graph, config.scratchpad_bytes, whole)
+    try:
+        return places, *plan_stripes(graph, places, config)
+    except ModelError as error:
+        places = find_places(graph, 0)
+        try:
+            return places, *plan_stripes(graph, places, config)
+        except ModelError:
+            raise error from None
+
+
+def plan_stripes(graph: Graph, places: dict[int, Place],
                  config: EngineConfig) -> tuple[Plan, dict[int, Pair]]:
     """The memory plan; where whole tensors do not fit, with the fewest stripes that do."""
     def plan(striped: dict[int, Pair]) -> Plan:
-        return plan_memory(lifetimes(graph, buffer_of, config, striped), config.banks,
+        return plan_memory(lifetimes(graph, places, config, striped), config.banks,
                            config.scratchpad_bytes)
     try:
         return plan({}), {}
@@ -110,17 +158,7 @@ def plan_stripes(graph: Graph, buffer_of: dict[int, int],
         raise whole from None
 
 
-def views(graph: Graph) -> dict[int, int]:
-    """For each computed tensor, the tensor whose bytes it shares: itself, or what it views."""
-    buffer_of = {tensor: tensor for tensor in graph.inputs}
-    for op in graph.operators:
-        for tensor in op.outputs:
-            is_view = op.kind in VIEWS and op.inputs
-            buffer_of[tensor] = buffer_of.get(op.inputs[0], tensor) if is_view else tensor
-    return buffer_of
-
-
-def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
+def lifetimes(graph: Graph, places: dict[int, Place], config: EngineConfig,
               striped: dict[int, Pair]) -> list[Buffer]:
     """The buffers and the steps that use them: loads, operators, stores, numbered in order.
 
@@ -136,8 +174,8 @@ def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
     steps += [(tensor,) for tensor in graph.outputs]
     for step, tensors in enumerate(steps):
         for tensor in tensors:
-            if tensor in buffer_of:
-                buffer = buffer_of[tensor]
+            if tensor in places:
+                buffer = places[tensor].root
                 first.setdefault(buffer, step)
                 last[buffer] = step
 
@@ -158,30 +196,33 @@ def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
     return list(one_tile_each(layer, config))
 
 
-def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
+def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:
     """The input stream into a tensor, a byte to a pixel."""
-    size = math.prod(graph.tensors[tensor].shape)
-    width = widest(size)
-    fields = window_fields(config, Mode.LOAD, Image(0, size // width, width, 1),
-                           Image(address, size // width, width, 1), Window(),
-                           group_channels=1, group_stride=0)
-    return Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
+    for first, height, width in rectangles(math.prod(graph.tensors[tensor].shape)):
+        fields = window_fields(
+            config, Mode.LOAD, Image(0, height, width, 1),
+            Image(address + first, height, width, 1), Window(), group_channels=1, group_stride=0)
+        yield Layer("input", -1, tensor, fields | {"shared_record": 1}, identity_records(config))
 
 
-def widest(size: int) -> int:
-    """The longest row of pixels of a byte that ``size`` bytes can be cut into."""
-    return max(width for width in range(1, 1025) if size % width == 0)
-
-
-def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:
+def store(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Iterator[Layer]:
     """A tensor to the output stream, which takes a byte a cycle."""
     size = math.prod(graph.tensors[tensor].shape)
     if config.requantizers == 1:
-        fields = flat_fields(config, Mode.MAXIMUM, address, 0, size)
+        every = [flat_fields(config, Mode.MAXIMUM, address, 0, size)]
     else:
-        width = widest(size)
-        fields = window_fields(config, Mode.MAXIMUM, Image(address, size // width, width, 1),
-                               Image(0, size // width, width, 1), Window(), group_channels=1,
-                               group_stride=0)
-    return Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
-                 identity_records(config))
+        every = [window_fields(
+            config, Mode.MAXIMUM, Image(address + first, height, width, 1),
+            Image(0, height, width, 1), Window(), group_channels=1, group_stride=0)
+            for first, height, width in rectangles(size)]
+    for fields in every:
+        yield Layer("output", -1, tensor, fields | {"shared_record": 1, "to_stream": 1},
+                    identity_records(config))
+
+
+def rectangles(size: int) -> Iterator[tuple[int, int, int]]:
+    """``(first, height, width)`` of rows of pixels of a byte that make up ``size`` bytes."""
+    rest = 0 if is_regular(size) else size % MOST_TURNS
+    for first, count in ((0, size - rest), (size - rest, rest)):
+        if count:
+            yield first, count // widest(count), widest(count)

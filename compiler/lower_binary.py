@@ -61,7 +61,10 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
     """ADD, SUB and MUL of the input at ``position`` and a constant: the array takes each channel
     times its weight, 1 or -1 if the constant is added."""
     source, output = graph.tensors[op.inputs[position]], graph.tensors[op.outputs[0]]
-    values, bias = trailing(constant, output.shape).astype(np.int16), None
+    # Channels are many, but of 256 values at most:
+    values, which = np.unique(trailing(constant, output.shape).astype(np.int16),
+                              return_inverse=True)
+    bias = None
     if op.kind == "MUL":
         weights = values - graph.tensors[op.inputs[1 - position]].zero_point
         rules: Sequence[Staircase] = (mul_rule(graph, op, profile),) * len(values)
@@ -70,9 +73,10 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
         weights = np.full(len(values), sums[0].sign, np.int16)
         bias = np.array([rule.bias for rule in sums])
     else:
-        raise unsupported(graph, op, "runs it of two tensors, or of a tensor and one number")
+        raise unsupported(graph, op, "two tensors, or a tensor and one number")
     fields, records = dot_product_records(op, rules, weights, bias, source.zero_point, config)
-    one, channels = Convolution(op, source.zero_point, fields, records, config), len(values)
+    one = Convolution(op, source.zero_point, fields, [records[k] for k in which], config)
+    weights, channels = weights[which], len(which)
     pixels = Step(math.prod(output.shape) // channels, channels, channels)
     for block in blocks([pixels], config, place[op.inputs[position]], place[op.outputs[0]]):
         y, x = block.rows.count, block.pixels.count
@@ -94,7 +98,7 @@ def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int],
     one, two = (place[index] for index in op.inputs)
     modes = {"ADD": Mode.ADD, "SUB": Mode.ADD, "MUL": Mode.MAXIMUM, "MAXIMUM": Mode.MAXIMUM}
     if op.kind not in modes:
-        raise unsupported(graph, op, "runs it of a tensor and one number")
+        raise unsupported(graph, op, "a tensor and one number")
     fields = flat_fields(config, modes[op.kind], one, place[op.outputs[0]],
                          math.prod(graph.tensors[op.outputs[0]].shape))
     fields |= {"ky": 1, "ky_stride": two - one, "y_ky_step": 0, "shared_record": 1}
@@ -150,7 +154,7 @@ def unsupported(graph: Graph, op: Operator, what: str) -> ModelError:
     """A combination of inputs that there is no layer for."""
     shapes = " and ".join(describe(graph.tensors[index]) for index in op.inputs)
     return ModelError(f"operator {op.index} {op.kind}: has the inputs {shapes}, and the engine "
-                      f"{what}; replace it by others")
+                      f"takes {what}; put another operator in its place")
 
 
 def describe(tensor: Tensor) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import numpy as np
 
 from compiler.blocks import Step, blocks
-from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Window
 from compiler.lower_conv import Convolution, weights_of
@@ -25,23 +24,23 @@ def fully_connected(graph: Graph, op: Operator, place: dict[int, int], profile: 
 def batch_matmul(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                  config: EngineConfig) -> Iterator[Layer]:
     """BATCH_MATMUL by a constant: matrices one by one, or rows of all of them by the only one."""
-    output = graph.tensors[op.outputs[0]].shape
+    source, output = (graph.tensors[index].shape for index in (op.inputs[0], op.outputs[0]))
     weights = weights_of(graph, op)
     if not op.options["adj_y"]:
         weights = weights.swapaxes(-1, -2)
-    *batch, channels, depth = weights.shape
-    if math.prod(batch) == 1:
-        rows, weights = math.prod(output[:-1]), weights.reshape(1, channels, depth)
-    else:
-        source = graph.tensors[op.inputs[0]].shape
-        if math.prod(source[:-2]) != math.prod(output[:-2]):
-            raise ModelError(
-                f"operator {op.index} BATCH_MATMUL: multiplies {list(source)} into "
-                f"{list(output)}, and its computed factor cannot be broadcast; repeat it before")
-        rows, weights = output[-2], np.broadcast_to(weights, (*output[:-2], channels, depth))
-    for k, matrix in enumerate(weights.reshape(-1, channels, depth)):
+    channels, depth = weights.shape[-2:]
+    if math.prod(weights.shape[:-2]) == 1:
+        matrix, rows = weights.reshape(channels, depth), math.prod(output[:-1])
         one = Convolution.of(graph, op, matrix, profile, config)
-        yield from product(one, matrix, rows, place[op.inputs[0]] + k * rows * depth,
+        yield from product(one, matrix, rows, place[op.inputs[0]], place[op.outputs[0]])
+        return
+    batch, rows = output[:-2], output[-2]
+    matrices = np.broadcast_to(weights, (*batch, channels, depth)).reshape(-1, channels, depth)
+    sources = np.arange(math.prod(source[:-2])).reshape(source[:-2])
+    for k, (matrix, at) in enumerate(zip(matrices, np.broadcast_to(sources, batch).flat,
+                                         strict=True)):
+        one = Convolution.of(graph, op, matrix, profile, config)
+        yield from product(one, matrix, rows, place[op.inputs[0]] + int(at) * rows * depth,
                            place[op.outputs[0]] + k * rows * channels)
 
 

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import (
-    Image,
     Layer,
     Window,
     flat_fields,
@@ -38,35 +36,6 @@ def maximum(graph: Graph, op: Operator, place: dict[int, int], profile: str,
         yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0],
                     fields | {"low": low, "high": high, "shared_record": 1},
                     identity_records(config))
-
-
-def pad(graph: Graph, op: Operator, place: dict[int, int], profile: str,
-        config: EngineConfig) -> Iterator[Layer]:
-    """PAD of height and width: a copy of windows of one pixel that reach outside of the image."""
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    data = graph.tensors[op.inputs[1]].data
-    assert data is not None
-    amounts = [(int(before), int(after)) for before, after in data.reshape(-1, 2)]
-    shapes = [list(source.shape), list(output.shape)]
-    if amounts[-1] != (0, 0):                    # the last axis grows: pixels of one channel
-        amounts.append((0, 0))
-        shapes = [[*shape, 1] for shape in shapes]
-    amounts = [(0, 0)] * (3 - len(amounts)) + amounts
-    if any(amount != (0, 0) for amount in amounts[:-3]):
-        raise ModelError(
-            f"operator {op.index} PAD: pads {data.reshape(-1, 2).tolist()} of "
-            f"{list(source.shape)}, and only two axes next to each other can be padded; split it "
-            "into two PAD operators")
-    top, left = amounts[-3][0], amounts[-2][0]
-    (h, w, c), (oh, ow, _) = ([1] * (3 - len(shape)) + shape[-3:] for shape in shapes)
-    for k in range(math.prod(source.shape) // (h * w * c)):
-        x = Image(place[op.inputs[0]] + k * h * w * c, h, w, c)
-        y = Image(place[op.outputs[0]] + k * oh * ow * c, oh, ow, c)
-        fields = window_fields(config, Mode.MAXIMUM, x, y,
-                               Window(top=top, left=left, pad=output.zero_point),
-                               group_channels=config.word_bytes, group_stride=config.word_bytes)
-        yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0],
-                    fields | {"shared_record": 1}, identity_records(config))
 
 
 def unary(graph: Graph, op: Operator, place: dict[int, int], profile: str,

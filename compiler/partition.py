@@ -1,5 +1,6 @@
 """What the host computes before and after the device, which holds nothing but int8 tensors."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -9,9 +10,11 @@ from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 
 # The host alone has these, so they must be the last.
-HOST_ONLY = ("DEQUANTIZE", "SOFTMAX", "ARG_MAX")
-# What may still follow them, or a QUANTIZE between int8 and uint8, on the way to an output.
-FOLLOWERS = (*HOST_ONLY, "QUANTIZE", "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+HOST_ONLY = ("DEQUANTIZE", "SOFTMAX", "ARG_MAX", "L2_NORMALIZATION")
+# What costs nothing at all, and what costs the host nothing, but the device a lot.
+VIEWS, ORDERS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), ("TRANSPOSE",)
+# What may still follow the host's, or a QUANTIZE between int8 and uint8, on the way to an output.
+FOLLOWERS = (*HOST_ONLY, *ORDERS, *VIEWS, "QUANTIZE")
 
 BYTES = ("int8", "uint8")
 
@@ -36,8 +39,9 @@ class Partition:
 
 def partition(graph: Graph) -> Partition:
     """Splits ``graph``; ModelError where an operator that the host must run is not at an edge."""
-    first = [op for op in graph.operators if _is_prologue(graph, op)]
-    rest = [op for op in graph.operators if not _is_prologue(graph, op)]
+    first = _prologue(graph)
+    begun = {op.index for op in first}
+    rest = [op for op in graph.operators if op.index not in begun]
     last = _epilogue(graph, rest)
     ended = {op.index for op in last}
     middle = [op for op in rest if op.index not in ended]
@@ -65,7 +69,25 @@ def partition(graph: Graph) -> Partition:
     )
 
 
-def _is_prologue(graph: Graph, op: Operator) -> bool:
+def _prologue(graph: Graph) -> list[Operator]:
+    """What the host does with inputs: quantize them; and reorder those that nothing else reads."""
+    readers = Counter(index for op in graph.operators for index in set(op.inputs))
+    host = {index for index in graph.inputs if graph.tensors[index].dtype in BYTES}
+    first: list[Operator] = []
+    for op in graph.operators:
+        if _quantizes_input(graph, op) or (
+                op.kind in (*ORDERS, *VIEWS) and op.inputs[0] in host
+                and readers[op.inputs[0]] == 1 and op.inputs[0] not in graph.outputs):
+            first.append(op)
+            host |= set(op.outputs)
+    needed: set[int] = set()                     # a view alone is no work for anybody
+    for op in reversed(first):
+        if op.kind not in VIEWS or op.outputs[0] in needed:
+            needed |= set(op.inputs)
+    return [op for op in first if op.kind not in VIEWS or op.outputs[0] in needed]
+
+
+def _quantizes_input(graph: Graph, op: Operator) -> bool:
     """QUANTIZE at a graph input, from float32, or from uint8 to int8."""
     if op.kind != "QUANTIZE" or op.inputs[0] not in graph.inputs:
         return False
@@ -93,7 +115,7 @@ def _starts(graph: Graph, op: Operator) -> bool:
     """Whether the epilogue can start here: a view or a rescaling alone is work for the device."""
     if op.kind == "QUANTIZE":
         return {graph.tensors[index].dtype for index in (*op.inputs, *op.outputs)} == set(BYTES)
-    return op.kind in HOST_ONLY
+    return op.kind in (*HOST_ONLY, *ORDERS)
 
 
 def _refuse_host_work(graph: Graph, op: Operator, middle: Sequence[Operator]) -> None:

@@ -16,10 +16,12 @@ from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import lower, views
+from compiler.lower import lower
 from compiler.numerics import PROFILES
 from compiler.partition import Partition, partition
+from compiler.places import Addresses
 from compiler.reader import read_model
+from compiler.reorder import reorder_weights
 from compiler.rules import check
 from compiler.tape import write_tape
 from hw.config import EngineConfig
@@ -37,6 +39,7 @@ class Program:
     partition: Partition
     layers: tuple[Layer, ...]
     plan: Plan
+    place: Addresses
     tape: bytes
 
 
@@ -58,15 +61,15 @@ def prepare(model: str | Path | Graph) -> Prepared:
 
 def divided(graph: Graph) -> Prepared:
     """A graph that keeps the rules, between host and device."""
-    parts = partition(drop_unused(fuse_pads(graph)))
+    parts = partition(drop_unused(reorder_weights(fuse_pads(graph))))
     return Prepared(graph, replace(parts, device=decompose(parts.device)))
 
 
 def assemble(prepared: Prepared, config: EngineConfig, profile: str, layers: Sequence[Layer],
-             plan: Plan) -> Program:
+             plan: Plan, place: Addresses) -> Program:
     """The program of ``layers``, as ``lower`` gives them for this engine."""
     verify(plan)
-    return Program(prepared.graph, profile, config, prepared.partition, tuple(layers), plan,
+    return Program(prepared.graph, profile, config, prepared.partition, tuple(layers), plan, place,
                    write_tape(layers, config))
 
 
@@ -89,7 +92,7 @@ def manifest(program: Program) -> dict:
     def tensor(index: int) -> dict:
         t = device.tensors[index]
         return {"tensor": index, "name": t.name, "shape": list(t.shape),
-                "address": place(program, index)}
+                "address": program.place[index]}
     return {
         "format": FORMAT,
         "model": program.graph.name,
@@ -107,11 +110,6 @@ def manifest(program: Program) -> dict:
                     "fields": {k: int(v) for k, v in sorted(layer.fields.items())}}
                    for layer in program.layers],
     }
-
-
-def place(program: Program, tensor: int) -> int:
-    """The scratchpad address of a device tensor."""
-    return program.plan.offsets[views(program.partition.device)[tensor]]
 
 
 def save(program: Program, folder: Path) -> None:

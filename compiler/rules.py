@@ -11,8 +11,10 @@ import numpy as np
 from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.ir import Graph, Operator
-from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, verify
+from compiler.moves import MOVES
+from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
+from compiler.resize import has_small_weights
+from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, activations, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
@@ -89,10 +91,12 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
-    BATCH_MATMUL, CONV_2D, DEPTHWISE_CONV_2D, DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED,
-    HARD_SWISH, LEAKY_RELU, LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MUL, PAD, PRELU,
-    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, SOFTMAX, SQUEEZE, SUB, SUM, TANH and
-    TRANSPOSE_CONV.
+    BATCH_MATMUL, BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE,
+    DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, L2_NORMALIZATION, LEAKY_RELU,
+    LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU,
+    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_BILINEAR,
+    RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE,
+    SUB, SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -108,7 +112,9 @@ def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
     """
     before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
     after = {"DEQUANTIZE": ("float32",), "ARG_MAX": ("int32", "int64")}.get(op.kind, ACTIVATIONS)
-    for index, allowed in ((source_of(op), before), (op.outputs[0], after)):
+    inputs = [op.inputs[position] for position in activations(op)]
+    for index, allowed in (*((index, before) for index in inputs),
+                           *((index, after) for index in op.outputs)):
         if graph.tensors[index].dtype not in allowed:
             yield index, graph.tensors[index].dtype
 
@@ -126,22 +132,23 @@ def float_at_the_edge(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def constant_parameters(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """Weights, biases, axes, shapes and paddings must be constant.
+    """Weights, biases, axes, paddings, sizes and indices must be constant.
 
     Export the model with its variables frozen and its shapes fixed.
     """
-    for index in op.inputs:
-        if index not in (-1, source_of(op)) and graph.tensors[index].data is None:
+    for position, index in enumerate(op.inputs):
+        if position not in activations(op) and index != -1 and graph.tensors[index].data is None:
             yield index, "a tensor computed at run time"
 
 
 def computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The activations must be computed, not constant.
+    """The inputs that an operator works on must be computed, not constant.
 
     Fold constants before the conversion.
     """
-    if graph.tensors[source_of(op)].data is not None:
-        yield source_of(op), "a constant"
+    for position in activations(op):
+        if graph.tensors[op.inputs[position]].data is not None:
+            yield op.inputs[position], "a constant"
 
 
 def one_computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -260,10 +267,49 @@ def equal_quantization(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Quantize the model again with a converter that keeps them equal, as TFLite demands.
     """
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if (source.scale, source.zero_point) != (output.scale, output.zero_point):
-        yield op.outputs[0], (f"{source.scale:g} and {source.zero_point} in, "
-                              f"{output.scale:g} and {output.zero_point} out")
+    if op.kind == "CONCATENATION" and is_legacy(graph, op):
+        return                                   # its kernel rescales
+    first, *others = (op.inputs[position] for position in activations(op))
+    if op.kind == "PADV2":
+        others.append(op.inputs[2])
+    source = graph.tensors[first]
+    for side, indices in (("in", others), ("out", op.outputs)):
+        for index in indices:
+            other = graph.tensors[index]
+            if (source.scale, source.zero_point) != (other.scale, other.zero_point):
+                yield index, (f"{source.scale:g} and {source.zero_point} in, "
+                              f"{other.scale:g} and {other.zero_point} {side}")
+
+
+def no_activation(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """CONCATENATION and L2_NORMALIZATION must have no fused activation.
+
+    Put the activation behind the operator as one of its own.
+    """
+    activation = op.options["fused_activation_function"]
+    if activation != "NONE":
+        yield None, activation
+
+
+def one_convention(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """RESIZE_BILINEAR and RESIZE_NEAREST_NEIGHBOR must not have both align_corners and
+    half_pixel_centers.
+
+    Convert the model again, with one of them.
+    """
+    if op.options["align_corners"] and op.options["half_pixel_centers"]:
+        yield None, "both"
+
+
+def small_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """RESIZE_BILINEAR must weigh pixels by at most 12 bits, as it does when it resizes by powers of
+    two up to 32, or int8 along one axis.
+
+    Resize by a power of two, or use RESIZE_NEAREST_NEIGHBOR.
+    """
+    before, after = (graph.tensors[index].shape[1:3] for index in (op.inputs[0], op.outputs[0]))
+    if not has_small_weights(op.options, before, after, is_legacy(graph, op)):
+        yield op.outputs[0], f"{before[0]} x {before[1]} to {after[0]} x {after[1]}"
 
 
 def softmax_output(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -304,14 +350,14 @@ def bounded_slope(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 def fixed_output(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The output of LOGISTIC must have the scale 1/256 and the smallest zero point, that of TANH
-    1/128 and the zero point in the middle.
+    and of L2_NORMALIZATION 1/128 and the zero point in the middle.
 
     Quantize the model again, TFLite's specification fixes both.
     """
     output = graph.tensors[op.outputs[0]]
     low = int(np.iinfo(output.dtype).min)
-    if (output.scale, output.zero_point) != {"LOGISTIC": (1 / 256, low),
-                                             "TANH": (1 / 128, low + 128)}[op.kind]:
+    fixed = (1 / 256, low) if op.kind == "LOGISTIC" else (1 / 128, low + 128)
+    if (output.scale, output.zero_point) != fixed:
         yield op.outputs[0], f"{output.scale:g} and {output.zero_point}"
 
 
@@ -336,7 +382,8 @@ def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (CONVERSIONS, float_at_the_edge),
-    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", "PAD", *RESHAPES), constant_parameters),
+    ((*DOT_PRODUCTS, *REDUCTIONS, "ARG_MAX", "RESIZE_BILINEAR", *MOVES, *RESHAPES),
+     constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
     (BINARY_KINDS, one_computed_input),
     (("BATCH_MATMUL",), one_constant_factor),
@@ -348,11 +395,14 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
     (("ADD", "SUB"), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
-    ((*POOLS, *RESHAPES, "REDUCE_MAX", "PAD"), equal_quantization),
+    ((*POOLS, *RESHAPES, *MOVES, "REDUCE_MAX", "RESIZE_BILINEAR"), equal_quantization),
+    (("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"), one_convention),
+    (("RESIZE_BILINEAR",), small_weights),
+    (("CONCATENATION", "L2_NORMALIZATION"), no_activation),
     (("SOFTMAX",), softmax_output),
     (("SOFTMAX",), short_softmax),
     (("LEAKY_RELU",), bounded_slope),
-    (("LOGISTIC", "TANH"), fixed_output),
+    (("LOGISTIC", "TANH", "L2_NORMALIZATION"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),
     (("EXP", "BATCH_MATMUL"), signed),
 )

@@ -9,7 +9,8 @@ from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import VIEWS, lower, lower_operator, plan_stripes, views
+from compiler.lower import lower, lower_operator, plan_places
+from compiler.places import VIEWS, Addresses, alone
 from compiler.program import Prepared, Program, assemble, prepare
 from compiler.targets import Target
 from hw.config import TAPE_OFFSET, EngineConfig, Mode
@@ -28,30 +29,30 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """
     prepared = prepare(model) if isinstance(model, Graph) else model
     device = prepared.partition.device
-    config, layers, plan = narrowest(device, engine, profile)
+    config, layers, plan, place = narrowest(device, engine, profile)
     config = replace(config,
                      addition=any(layer.mode == Mode.ADD for layer in layers),
                      multiplication=any(layer.fields.get("multiply") for layer in layers),
                      padding=any(layer.fields.get("padded") for layer in layers))
     smaller = max(LEAST_SCRATCHPAD, 1 << (plan.peak_bytes - 1).bit_length())
+    least = replace(config, scratchpad_bytes=min(engine.scratchpad_bytes, smaller))
     try:
-        return assemble(prepared, replace(
-            config, scratchpad_bytes=min(engine.scratchpad_bytes, smaller)), profile, layers, plan)
+        return assemble(prepared, least, profile, layers, plan, place)
     except ModelError:                           # the last word of a full scratchpad
-        return assemble(prepared, config, profile, layers, plan)
+        return assemble(prepared, config, profile, layers, plan, place)
 
 
 def narrowest(device: Graph, engine: EngineConfig, profile: str
-              ) -> tuple[EngineConfig, list[Layer], Plan]:
+              ) -> tuple[EngineConfig, list[Layer], Plan, Addresses]:
     """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
     configs = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
                  if width < engine.multiplier_width), engine]
     try:
-        plan_stripes(device, views(device), engine)
+        plan_places(device, engine)
     except ModelError:
         configs = configs[-1:]                               # no multiplier makes up for that
     # An operator rules out the widths that are too narrow for it; the next one goes on from there.
-    place = dict.fromkeys(range(len(device.tensors)), 0)
+    place = alone(device)
     for op in device.operators:
         while len(configs) > 1 and op.kind not in VIEWS:
             try:

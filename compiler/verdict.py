@@ -14,8 +14,9 @@ from compiler.finding import Finding, Reasons
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
-from compiler.lower import ROOMY, VIEWS, lower_operator, plan_stripes, views
+from compiler.lower import ROOMY, lower_operator, plan_places
 from compiler.partition import BYTES, HOST_ONLY
+from compiler.places import VIEWS, alone
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
 from compiler.size import fit, slot_of
@@ -132,25 +133,23 @@ def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) ->
     for op in device.operators:
         if not broken & {op.index, None} and op.kind not in VIEWS:
             with reasons.of(op):
-                alone = decompose(replace(device, operators=(op,)))
-                place = dict.fromkeys(range(len(alone.tensors)), 0)
-                for part in alone.operators:
-                    lower_operator(alone, part, place, examined.profile, engine)
+                parts = decompose(replace(device, operators=(op,)))
+                for part in parts.operators:
+                    lower_operator(parts, part, alone(parts), examined.profile, engine)
     shapes = [device.tensors[index].shape for op in device.operators for index in op.outputs]
     if min((size for shape in shapes for size in shape), default=1) < 1:
         return None
     with reasons.of():
-        plan_stripes(device, views(device), engine)
+        plan_places(device, engine)
     return planned(device, engine)
 
 
 def planned(device: Graph, engine: EngineConfig) -> Plan:
     """The memory plan, also where the engine's scratchpad is too small for it."""
-    buffer_of = views(device)
     try:
-        return plan_stripes(device, buffer_of, engine)[0]
+        return plan_places(device, engine)[1]
     except ModelError:
-        return plan_stripes(device, buffer_of, replace(engine, scratchpad_bytes=ROOMY))[0]
+        return plan_places(device, replace(engine, scratchpad_bytes=ROOMY))[1]
 
 
 def too_large(target: Target, area: dict[str, Estimate]) -> list[Finding]:

@@ -5,14 +5,16 @@ A graph that passes can be computed; what this engine supports is another questi
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from compiler.binary import BINARY_KINDS
+from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.ir import Graph, Operator, Tensor
-from compiler.requantize import bias_of, source_of
+from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, move, moved_positions
+from compiler.requantize import bias_of
 
 DOT_PRODUCTS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED")
 POOLS = ("MAX_POOL_2D", "AVERAGE_POOL_2D")
@@ -20,9 +22,12 @@ WINDOWS = ("CONV_2D", "DEPTHWISE_CONV_2D", *POOLS)
 REDUCTIONS = ("MEAN", "SUM", "REDUCE_MAX")
 RESHAPES = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
-SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES)
+SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES,
+              "L2_NORMALIZATION")
 
-# Fewest and most inputs; every one of these has one output.
+MOST_INPUTS = 1 << 12
+
+# Fewest and most inputs; all but PARTS have one output.
 ARITY = {
     **dict.fromkeys(DOT_PRODUCTS, (2, 3)),
     "TRANSPOSE_CONV": (3, 4),
@@ -34,12 +39,10 @@ ARITY = {
     "RESHAPE": (1, 2),
     "SQUEEZE": (1, 1),
     "EXPAND_DIMS": (1, 2),
-    "PAD": (2, 2),
+    "RESIZE_BILINEAR": (2, 2),
+    **{kind: (1 + PARAMETERS.get(kind, 1),) * 2 for kind in MOVES},
+    **dict.fromkeys(JOINS, (1, MOST_INPUTS)),
 }
-
-# Inputs that are axes, sizes and the like.
-INDICES = (*((kind, 1) for kind in (*REDUCTIONS, "ARG_MAX", "PAD", "EXPAND_DIMS")),
-           ("TRANSPOSE_CONV", 0))
 
 
 def verify(graph: Graph) -> list[Finding]:
@@ -60,6 +63,15 @@ def verify_operator(graph: Graph, op: Operator) -> list[Finding]:
     return []
 
 
+def activations(op: Operator) -> tuple[int, ...]:
+    """The places of the inputs that the model computes; the others are parameters."""
+    if op.kind in MOVES:
+        return moved_positions(op)
+    if op.kind == "TRANSPOSE_CONV":
+        return (2,)
+    return (0, 1) if op.kind in (*BINARY_KINDS, "BATCH_MATMUL") else (0,)
+
+
 def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
     """An input that may be left out."""
     if len(op.inputs) <= position or op.inputs[position] == -1:
@@ -68,13 +80,14 @@ def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
 
 
 def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """An operator must have the inputs and the one output that its kind demands.
+    """An operator must have the inputs and outputs that its kind demands.
 
     Convert the model again, its file is damaged.
     """
     fewest, most = ARITY[op.kind]
-    required = op.inputs[:fewest]
-    if not fewest <= len(op.inputs) <= most or len(op.outputs) != 1 or -1 in required:
+    required = op.inputs if op.kind in JOINS else op.inputs[:fewest]
+    outputs = len(op.outputs) > 0 if op.kind in PARTS else len(op.outputs) == 1
+    if not fewest <= len(op.inputs) <= most or not outputs or -1 in required:
         yield None, f"inputs {list(op.inputs)} and outputs {list(op.outputs)}"
 
 
@@ -84,7 +97,7 @@ def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
     Convert the model with fixed shapes.
     """
     rank = 4 if op.kind in (*WINDOWS, "TRANSPOSE_CONV") else 1 if op.kind == "SOFTMAX" else 0
-    for index in (source_of(op), op.outputs[0]):
+    for index in (*(op.inputs[k] for k in activations(op)), *op.outputs):
         shape = graph.tensors[index].shape
         if min(shape, default=1) < 1 or len(shape) < rank or (rank == 4 and len(shape) != 4):
             yield index, f"the shape {list(shape)}"
@@ -99,23 +112,33 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model again, its file is damaged.
     """
-    source, output = graph.tensors[source_of(op)], graph.tensors[op.outputs[0]]
-    if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and output.dtype != source.dtype:
-        yield op.outputs[0], f"{output.dtype} out of {source.dtype}"
-    if op.kind in (*BINARY_KINDS, "BATCH_MATMUL"):
-        other = graph.tensors[op.inputs[1]].dtype
-        if other != source.dtype:
-            yield op.inputs[1], f"{other} beside {source.dtype}"
+    first, *others = (op.inputs[k] for k in activations(op))
+    source = graph.tensors[first]
+    for index in op.outputs:
+        dtype = graph.tensors[index].dtype
+        if op.kind not in ("QUANTIZE", "DEQUANTIZE", "ARG_MAX") and dtype != source.dtype:
+            yield index, f"{dtype} out of {source.dtype}"
+    for index in others:
+        if graph.tensors[index].dtype != source.dtype:
+            yield index, f"{graph.tensors[index].dtype} beside {source.dtype}"
     if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
         weights, bias = graph.tensors[op.inputs[1]], bias_of(op)
         if weights.dtype != source.dtype:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
         if bias is not None and graph.tensors[bias].dtype != "int32":
             yield bias, f"a bias of type {graph.tensors[bias].dtype}"
-    for kind, position in INDICES:
-        tensor = optional(graph, op, position) if op.kind == kind else None
-        if tensor is not None and tensor.dtype not in ("int32", "int64"):
-            yield op.inputs[position], f"{tensor.dtype} where indices belong"
+    if op.kind in (*REDUCTIONS, "ARG_MAX", "EXPAND_DIMS", "TRANSPOSE_CONV",
+                   "RESIZE_BILINEAR", *MOVES):
+        for position, index in enumerate(op.inputs):
+            is_weight = op.kind in DOT_PRODUCTS and position != 0
+            if position in activations(op) or index == -1 or is_weight:
+                continue
+            dtype = graph.tensors[index].dtype
+            if op.kind == "PADV2" and position == 2:
+                if dtype != source.dtype:
+                    yield index, f"{dtype} beside {source.dtype}"
+            elif dtype not in ("int32", "int64"):
+                yield index, f"{dtype} where indices belong"
 
 
 def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -124,7 +147,7 @@ def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Quantize the model again with a converter that writes scales.
     """
-    for position, index in ((0, op.inputs[0]), *enumerate(op.inputs[1:], 1), (-1, op.outputs[0])):
+    for position, index in (*enumerate(op.inputs), *((-1, index) for index in op.outputs)):
         tensor = graph.tensors[index]
         if index == -1 or tensor.dtype not in ("int8", "uint8"):
             continue
@@ -162,17 +185,22 @@ def output_shape(graph: Graph, op: Operator) -> Iterator[Violation]:
     Convert the model with fixed shapes.
     """
     try:
-        expected = SHAPES[op.kind](graph, op)
+        expected = shapes(graph, op)
     except ShapeError as error:
         yield None, str(error)
         return
-    found = graph.tensors[op.outputs[0]].shape
-    if expected is not None and found != expected:
-        yield op.outputs[0], f"{list(found)} instead of {list(expected)}"
+    for index, shape in zip(op.outputs, expected, strict=True):
+        found = graph.tensors[index].shape
+        if shape is not None and found != shape:
+            yield index, f"{list(found)} instead of {list(shape)}"
 
 
-class ShapeError(Exception):
-    """Inputs that do not fit each other; the text is what was found."""
+def shapes(graph: Graph, op: Operator) -> Sequence[tuple[int, ...] | None]:
+    """Of all outputs, None where a parameter is not constant."""
+    if op.kind not in MOVES:
+        return [SHAPES[op.kind](graph, op)]
+    moved = move(graph.tensors, op)
+    return [None] * len(op.outputs) if moved is None else moved.shapes
 
 
 def window_size(size_in: int, window: int, stride: int, dilation: int, padding: str) -> int:
@@ -283,20 +311,6 @@ def reshaped_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     return output
 
 
-def padded_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
-    """Of PAD: two numbers a dimension, before and after."""
-    source, edges = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
-    if edges.shape != (len(source), 2):
-        raise ShapeError(f"paddings of shape {list(edges.shape)} for an input of {list(source)}")
-    if edges.data is None:
-        return None
-    pairs = edges.data.tolist()
-    if any(value < 0 for pair in pairs for value in pair):
-        raise ShapeError(f"paddings of {pairs}")
-    return tuple(size + before + after
-                 for size, (before, after) in zip(source, pairs, strict=True))
-
-
 def reduced_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     """Of MEAN and its like: reduced dimensions become 1, or go."""
     source, axes = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
@@ -323,6 +337,19 @@ def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     return source[:gone] + source[gone + 1:]
 
 
+def resized_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
+    """Of RESIZE_BILINEAR: a constant height and width."""
+    source, size = graph.tensors[op.inputs[0]].shape, graph.tensors[op.inputs[1]]
+    if len(source) != 4 or size.shape != (2,):
+        raise ShapeError(f"a size of shape {list(size.shape)} for an input of {list(source)}")
+    if size.data is None:
+        return None
+    if size.data.min() < 1:
+        raise ShapeError(f"the size {size.data.tolist()}")
+    height, width = size.data.tolist()
+    return source[0], height, width, source[3]
+
+
 def same_shape(graph: Graph, op: Operator) -> tuple[int, ...]:
     """Of operators that work value by value."""
     return graph.tensors[op.inputs[0]].shape
@@ -336,7 +363,7 @@ SHAPES: dict[str, Callable[[Graph, Operator], tuple[int, ...] | None]] = {
     "TRANSPOSE_CONV": transposed_shape,
     **dict.fromkeys(BINARY_KINDS, broadcast_shape),
     "BATCH_MATMUL": product_shape,
-    "PAD": padded_shape,
     **dict.fromkeys(REDUCTIONS, reduced_shape),
     "ARG_MAX": arg_max_shape,
+    "RESIZE_BILINEAR": resized_shape,
 }

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.golden import Golden
-from compiler.program import Program, place, tensor_bytes
+from compiler.program import Program
 from sim.compiled import Machine
 from sim.device import from_stream, to_stream
 from sim.rtl import RtlEngine
@@ -107,7 +107,5 @@ def _end_layer(machine: Machine, patience: int) -> bool:
 def read_tensor(machine: Machine, program: Program, tensor: int) -> np.ndarray:
     """A tensor of the device as the scratchpad holds it: byte ``a`` in bank ``a % banks``."""
     banks = [machine.memory(f"scratchpad.bank{bank}.ram") for bank in range(program.config.banks)]
-    start = place(program, tensor)
-    values = np.stack(banks, axis=1).reshape(-1)[start:start + tensor_bytes(program, tensor)]
-    return values.astype(np.uint8).view(np.int8).reshape(
-        program.partition.device.tensors[tensor].shape)
+    values = np.stack(banks, axis=1).reshape(-1)[program.place.bytes_of(tensor)]
+    return values.astype(np.uint8).view(np.int8)

@@ -7,7 +7,7 @@ import numpy as np
 
 from compiler.golden import Golden
 from compiler.layers import Layer
-from compiler.program import Program, input_bytes, place
+from compiler.program import Program, input_bytes
 from hw.config import GOLDEN_SEED, GOLDEN_TAPS, Mode
 
 
@@ -37,9 +37,9 @@ def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarra
     for layer in program.layers:
         values = tensors[layer.tensor].reshape(len(inputs[0]), -1).view(np.uint8)
         if not layer.fields.get("to_stream"):
-            where = addresses(layer, program.config.columns) - place(program, layer.tensor) \
-                + layer.origin
-            values = values[:, where]
+            where = addresses(layer, program.config.columns) + layer.origin
+            own = program.place.bytes_of(layer.tensor).reshape(-1)     # these rise
+            values = values[:, np.searchsorted(own, where)]
         made.append(values)
     return made
 

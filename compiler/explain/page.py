@@ -21,6 +21,7 @@ from compiler.ir import Graph, Operator, Tensor
 from compiler.legacy import flip
 from compiler.lower import LOWER, lower_operator
 from compiler.partition import BYTES
+from compiler.places import side_by_side
 
 DEFAULT_INPUT = "value k of the input is (37 * k) mod 256, as its type counts from the least"
 
@@ -159,11 +160,10 @@ def on_engine(inspection: Inspection, site: Site, story: Story) -> Work | None:
         values |= {index: array[0] for index, array in made.items()}
 
     flat = int(np.ravel_multi_index(site.element, site.output.shape)) if site.element else 0
-    place, memory = {last.outputs[0]: 0}, [np.zeros(math.prod(site.output.shape), np.int8)]
-    for index in read_by([last], device):
-        place[index] = sum(map(len, memory))
-        memory.append(values[index].reshape(-1))
-    scratchpad = dict(enumerate(np.concatenate(memory).tolist()))
+    read  = read_by([last], device)
+    place = side_by_side(device, (*last.outputs, *read))
+    scratchpad = {place[index] + k: value for index in read
+                  for k, value in enumerate(values[index].reshape(-1).tolist())}
     layers = lower_operator(device, last, place, examined.profile, inspection.engine)
     # A word may reach over the end of a tensor; what lies there has weights of 0.
     work = engine(layers, flat, lambda at: scratchpad.get(at, 0), inspection.engine)

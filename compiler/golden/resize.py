@@ -1,4 +1,4 @@
-"""RESIZE_NEAREST_NEIGHBOR and RESIZE_BILINEAR, NHWC."""
+"""RESIZE_BILINEAR, NHWC."""
 
 from collections.abc import Sequence
 
@@ -6,46 +6,8 @@ import numpy as np
 
 from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
-from compiler.numerics import round_away, truncated_divide
-
-
-def nearest_indices(op: Operator, size_in: int, size_out: int) -> np.ndarray:
-    """The input index of each output index: TFLite GetNearestNeighbor, in float32."""
-    align, half = op.options["align_corners"], op.options["half_pixel_centers"]
-    scale = np.float32(size_in) / np.float32(size_out)
-    if align and size_out > 1:
-        scale = np.float32(size_in - 1) / np.float32(size_out - 1)
-    position = (np.arange(size_out).astype(np.float32) + np.float32(0.5 if half else 0)) * scale
-    index = round_away(position) if align else np.floor(position).astype(np.int64)
-    return np.clip(index, 0 if half else None, size_in - 1)
-
-
-def resize_nearest_neighbor(graph: Graph, op: Operator, profile: str) -> Kernel:
-    """RESIZE_NEAREST_NEIGHBOR: copies pixels."""
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    rows, columns = (nearest_indices(op, source.shape[a], output.shape[a]) for a in (1, 2))
-
-    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
-        return [inputs[0].take(rows, axis=2).take(columns, axis=3)]
-
-    return kernel
-
-
-def bilinear_taps(op: Operator, size_in: int, size_out: int) -> tuple[np.ndarray, ...]:
-    """Lower index, upper index and weight of the upper one in 1/1024, per output index.
-
-    TFLite ComputeInterpolationValuesInteger.
-    """
-    if op.options["align_corners"] and size_out > 1:
-        scale = (1024 * (size_in - 1) + (size_out - 1) // 2) // (size_out - 1)
-    else:
-        scale = (1024 * size_in + size_out // 2) // size_out
-    position = np.arange(size_out, dtype=np.int64) * scale
-    if op.options["half_pixel_centers"]:
-        position += scale // 2 - 512
-    lower = np.maximum(truncated_divide(position, 1024), 0)
-    upper = np.minimum(truncated_divide(position + 1023, 1024), size_in - 1)
-    return lower, upper, position - 1024 * lower
+from compiler.numerics import truncated_divide
+from compiler.resize import bilinear_taps, float_taps
 
 
 def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:
@@ -53,8 +15,8 @@ def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     if source.dtype == "uint8":
         return resize_bilinear_float(graph, op)
-    top, bottom, down = bilinear_taps(op, source.shape[1], output.shape[1])
-    left, right, across = bilinear_taps(op, source.shape[2], output.shape[2])
+    top, bottom, down = bilinear_taps(op.options, source.shape[1], output.shape[1])
+    left, right, across = bilinear_taps(op.options, source.shape[2], output.shape[2])
     down, across = down[:, None, None], across[:, None]
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -72,25 +34,11 @@ def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
-def float_taps(op: Operator, size_in: int, size_out: int) -> tuple[np.ndarray, ...]:
-    """As ``bilinear_taps``, in float32: TFLite ComputeInterpolationValues."""
-    scale = np.float32(size_in) / np.float32(size_out)
-    if op.options["align_corners"] and size_out > 1:
-        scale = np.float32(size_in - 1) / np.float32(size_out - 1)
-    position = np.arange(size_out).astype(np.float32) * scale
-    if op.options["half_pixel_centers"]:
-        half = np.float32(0.5)
-        position = (np.arange(size_out).astype(np.float32) + half) * scale - half
-    lower = np.maximum(np.floor(position).astype(np.int64), 0)
-    upper = np.minimum(np.ceil(position).astype(np.int64), size_in - 1)
-    return lower, upper, position - lower.astype(np.float32)
-
-
 def resize_bilinear_float(graph: Graph, op: Operator) -> Kernel:
     """RESIZE_BILINEAR of legacy uint8: TFLite reference_ops ResizeBilinear."""
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    top, bottom, down = float_taps(op, source.shape[1], output.shape[1])
-    left, right, across = float_taps(op, source.shape[2], output.shape[2])
+    top, bottom, down = float_taps(op.options, source.shape[1], output.shape[1])
+    left, right, across = float_taps(op.options, source.shape[2], output.shape[2])
     down, across = down[:, None, None], across[:, None]
     one = np.float32(1)
 
@@ -108,7 +56,4 @@ def resize_bilinear_float(graph: Graph, op: Operator) -> Kernel:
     return kernel
 
 
-KERNELS = {
-    "RESIZE_NEAREST_NEIGHBOR": resize_nearest_neighbor,
-    "RESIZE_BILINEAR": resize_bilinear,
-}
+KERNELS = {"RESIZE_BILINEAR": resize_bilinear}

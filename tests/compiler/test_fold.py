@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.fold import drop_unused, fold, fold_constants, fuse_pads, strided_slice
+from compiler.fold import drop_unused, fold, fold_constants, fuse_pads
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.reader import read_model
 
@@ -80,17 +80,45 @@ def test_folds_reshape_of_a_constant():
     ([0], [0], [-1], {"begin_mask": 1, "end_mask": 1}, [13, 12, 11, 10]),
     ([-1], [0], [1], {"shrink_axis_mask": 1}, 13),
     ([2], [1], [1], {}, []),
+    ([0, 1], [0, 2], [1, 1], {"new_axis_mask": 1}, [[11]]),
+    ([0, 0, 1], [0, 0, 3], [1, 1, 1], {"new_axis_mask": 1, "ellipsis_mask": 2}, [[11, 12]]),
+    ([4], [0], [1], {"shrink_axis_mask": 1}, None),
+    ([0], [0], [0], {}, None),
 ])
-def test_strided_slice(begin, end, strides, options, expected):
-    got = strided_slice(np.arange(10, 14), *map(np.array, (begin, end, strides)), options)
-    assert got.tolist() == expected
+def test_folds_strided_slice(begin, end, strides, options, expected):
+    tensors = (constant("a", range(10, 14)), constant("begin", begin), constant("end", end),
+               constant("strides", strides), Tensor("b", (1,), "int32"), computed("x", (1, 4)),
+               computed("y", (1, 4)))
+    operators = (Operator(0, "STRIDED_SLICE", (0, 1, 2, 3), (4,), options),
+                 Operator(1, "FOO", (5, 4), (6,), {}))
+    found = fold_constants(Graph("g", tensors, operators, (5,), (6,))).tensors[4].data
+    assert found is expected if expected is None else found.tolist() == expected
 
 
-@pytest.mark.parametrize("begin, options", [
-    ([0], {"ellipsis_mask": 1}), ([0], {"new_axis_mask": 1}), ([4], {"shrink_axis_mask": 1})])
-def test_strided_slice_left_alone(begin, options):
-    got = strided_slice(np.arange(4), np.array(begin), np.array([1]), np.array([1]), options)
-    assert got is None
+def test_folds_what_is_moved():
+    tensors = (constant("a", [[1, 2], [3, 4]]), constant("order", [1, 0]),
+               Tensor("b", (2, 2), "int32"), Tensor("c", (4, 2), "int32"), computed("x", (1, 4)),
+               computed("y", (1, 4)))
+    operators = (Operator(0, "TRANSPOSE", (0, 1), (2,), {}),
+                 Operator(1, "CONCATENATION", (0, 2), (3,), {"axis": 0}),
+                 Operator(2, "FOO", (4, 3), (5,), {}))
+    folded = fold(Graph("g", tensors, operators, (4,), (5,)))
+    assert [op.kind for op in folded.operators] == ["FOO"]
+    assert folded.tensors[3].data.tolist() == [[1, 2], [3, 4], [1, 3], [2, 4]]
+
+
+def test_constants_that_double_over_and_over():
+    """Sixty joins of a tensor with itself are left alone when they become too large."""
+    tensors = [constant("t0", [[1, 2, 3, 4]])]
+    operators = []
+    for k in range(60):
+        tensors.append(Tensor(f"t{k + 1}", (2**(k + 1), 4), "int32"))
+        operators.append(Operator(k, "CONCATENATION", (k, k), (k + 1,), {"axis": 0}))
+    tensors += [computed("x", (1, 4)), computed("y", (1, 4))]
+    operators.append(Operator(60, "FOO", (61, 60), (62,), {}))
+    graph = Graph("g", tuple(tensors), tuple(operators), (61,), (62,))
+    assert 2**20 < max(t.data.size for t in fold_constants(graph).tensors if t.data is not None) \
+        <= 2**24
 
 
 def test_drops_unused():

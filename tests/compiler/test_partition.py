@@ -38,6 +38,13 @@ def kinds(graph):
     ((I8, "RELU", I8, "QUANTIZE", U8, "RELU", U8), 0, 0),
     ((F, "QUANTIZE", I8, "DEQUANTIZE", F), 1, 1),
     ((I8, "SOFTMAX", I8), 0, 1),
+    ((I8, "TRANSPOSE", I8, "RELU", I8, "TRANSPOSE", I8), 1, 1),
+    ((F, "QUANTIZE", I8, "RESHAPE", I8, "TRANSPOSE", I8, "RELU", I8), 3, 0),
+    ((I8, "TRANSPOSE", I8, "RESHAPE", I8, "RELU", I8, "RESHAPE", I8, "TRANSPOSE", I8, "RESHAPE",
+      I8), 1, 2),
+    ((I8, "RESHAPE", I8, "RELU", I8, "TRANSPOSE", I8, "RELU", I8), 0, 0),
+    ((I8, "RELU", I8, "TRANSPOSE", I8, "SOFTMAX", I8), 0, 2),
+    ((U8, "TRANSPOSE", U8, "RELU", U8, "L2_NORMALIZATION", U8), 1, 1),
 ])
 def test_chains(steps, prologue, epilogue):
     graph = chain(*steps)
@@ -49,6 +56,17 @@ def test_chains(steps, prologue, epilogue):
     assert parts.prologue.inputs == (0,) and parts.prologue.outputs == (prologue,)
     assert parts.device.inputs == (prologue,) and parts.device.outputs == (count - epilogue,)
     assert parts.epilogue.inputs == (count - epilogue,) and parts.epilogue.outputs == (count,)
+
+
+def test_reordered_inputs_that_are_read_as_they_are():
+    """What the device needs as it came is transposed there, and not sent twice."""
+    graph = chain(I8, "TRANSPOSE", I8, "RELU", I8)
+    graph = Graph("g", graph.tensors, graph.operators, (0,), (2, 0))
+    assert kinds(partition(graph).device) == ["TRANSPOSE", "RELU"]
+    tensors = (*graph.tensors, Tensor("t3", (1, 4), I8, Quantization((0.5,), (3,))))
+    operators = (*graph.operators, Operator(2, "RELU", (0,), (3,)))
+    parts = partition(Graph("g", tensors, operators, (0,), (2, 3)))
+    assert kinds(parts.device) == ["TRANSPOSE", "RELU", "RELU"] and parts.device.inputs == (0,)
 
 
 def test_legacy_flips():

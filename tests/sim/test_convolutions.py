@@ -11,6 +11,8 @@ import pytest
 from equal import equal_to_runtime
 from operator_models import OperatorModel
 
+from compiler.errors import ModelError
+from compiler.program import compile_model
 from compiler.verify import window_size
 from hw.config import EngineConfig
 
@@ -149,4 +151,26 @@ def test_convolutions(profile, dtypes, tmp_path):
 ], ids=["no power of two", "whole sums"])
 def test_other_arrays(config, tmp_path):
     cases = models(("int8", "uint8"))
-    assert equal_to_runtime("litert", cases, tmp_path, config=config) == []
+    some = {name: cases[name] for name in list(cases)[config.rows % 2::2]}
+    assert equal_to_runtime("litert", some, tmp_path, config=config, images=1) == []
+
+
+@pytest.mark.parametrize("case, message", [
+    (replace(DEPTHWISE, image=(3, 3, 5000), channels=5000, depth=1, weights=(-128, -128)), None),
+    (replace(CONV, image=(4, 4, 4200), channels=1, dilation=(1, 2), weights=(-128, -128)),
+     "operator 0 CONV_2D: its weights need nine bits, or are -128 side by side, in windows of 3 "
+     "rows that are too long to be read twice; quantize the model again to weights of -127 to 127"),
+    (replace(TRANSPOSED, image=(1, 1, 1), kernel=(1, 1), stride=(90, 90), output=(90, 90)),
+     "operator 0 TRANSPOSE_CONV needs more than 4096 passes of the engine; give it a smaller "
+     "batch, fewer groups or smaller strides"),
+])
+def test_refusals(case, message, tmp_path):
+    path = tmp_path / "m.tflite"
+    path.write_bytes(file(case, 0)[0])
+    engine = EngineConfig(acc_width=32, scratchpad_bytes=1 << 17)
+    if message is None:
+        compile_model(path, engine)
+        return
+    with pytest.raises(ModelError) as caught:
+        compile_model(path, engine)
+    assert str(caught.value) == message

@@ -9,9 +9,6 @@ import pytest
 from equal import equal_to_runtime
 from operator_models import OperatorModel
 
-from compiler.errors import ModelError
-from compiler.program import compile_model
-from compiler.targets import DEFAULT
 from hw.config import EngineConfig
 
 Models = dict[str, tuple[bytes, list[np.ndarray]]]
@@ -56,7 +53,11 @@ def dense_models(dtypes: tuple[str, ...]) -> Models:
 # Shapes of the factors, which are turned, and which one is constant.
 PRODUCTS = [
     ((1, 6, 20), (1, 20, 9), (0, 0), 1), ((3, 6, 20), (20, 9), (0, 0), 1),
-    ((3, 6, 20), (3, 9, 20), (0, 1), 1), ((6, 130), (130, 4), (0, 0), 1),
+    ((3, 6, 20), (3, 9, 20), (0, 1), 1), ((2, 1, 6, 5), (1, 3, 5, 4), (0, 0), 1),
+    ((6, 5), (2, 5, 4), (0, 0), 1), ((6, 130), (130, 4), (0, 0), 1),
+    ((2, 5, 6), (2, 5, 7), (1, 0), 1), ((5, 6), (7, 5), (1, 1), 1),
+    ((3, 6, 5), (3, 5, 4), (0, 0), 0), ((6, 5), (2, 4, 5), (0, 1), 0),
+    ((2, 5, 6), (2, 5, 4), (1, 0), 0), ((5, 6), (4, 5), (1, 1), 0),
 ]
 
 
@@ -91,21 +92,6 @@ def test_dense(profile, dtypes, tmp_path):
 @pytest.mark.parametrize("profile", ["litert", "tflm"])
 def test_products(profile, tmp_path):
     assert equal_to_runtime(profile, products(), tmp_path, images=3) == []
-
-
-def test_broadcast_factor(tmp_path):
-    model = OperatorModel()
-    x = model.input((2, 1, 6, 5))
-    w = model.constant(np.ones((1, 3, 5, 4)), "int8", scale=0.01, zero_point=0)
-    y = model.tensor((2, 3, 6, 4), scale=0.1, zero_point=0)
-    model.operator("BATCH_MATMUL", [x, w], [y], adj_x=0, adj_y=0)
-    path = tmp_path / "broadcast.tflite"
-    path.write_bytes(model.file(y))
-    with pytest.raises(ModelError) as refusal:
-        compile_model(path, DEFAULT.engine)
-    assert str(refusal.value) == (
-        "operator 0 BATCH_MATMUL: multiplies [2, 1, 6, 5] into [2, 3, 6, 4], and its computed "
-        "factor cannot be broadcast; repeat it before")
 
 
 def test_another_array(tmp_path):

@@ -55,9 +55,10 @@ def reduction(kind: str, dtype: str, case: int, power_of_two: bool) -> tuple[byt
     return model.file(y), inputs
 
 
-def reductions(kinds: tuple[str, ...], dtype: str = "int8") -> dict[str, tuple[bytes, list]]:
-    return {f"{kind}_{case}{'_ties' * ties}": reduction(kind, dtype, case, ties)
-            for kind in kinds for case in range(len(AXES)) for ties in (False, True)}
+def reductions(kinds: tuple[str, ...], dtype: str = "int8",
+               step: int = 1) -> dict[str, tuple[bytes, list]]:
+    return {f"{kind}_{case}": reduction(kind, dtype, case, power_of_two=(case + k) % 2 == 0)
+            for k, kind in enumerate(kinds) for case in range(0, len(AXES), step)}
 
 
 # LiteRT's SUM reads int8 as uint8, and TFLM has it right; TFLM knows no uint8.
@@ -74,8 +75,8 @@ def test_axes(profile, kinds, dtype, tmp_path):
     EngineConfig(rows=8, columns=2, lanes=4, tape_rows=8, whole_sums=True, acc_width=28),
 ], ids=["no power of two", "whole sums"])
 def test_other_arrays(config, tmp_path):
-    assert equal_to_runtime("litert", reductions(("MEAN", "REDUCE_MAX")) | pools("int8"), tmp_path,
-                            config=config) == []
+    models = reductions(("MEAN", "REDUCE_MAX"), step=2) | pools("int8")
+    assert equal_to_runtime("litert", models, tmp_path, config=config) == []
 
 
 # Kind, image, window, strides, padding, batch, activation.

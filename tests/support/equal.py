@@ -12,7 +12,13 @@ from compiler.reader import read_model
 from compiler.targets import DEFAULT
 from hw.config import EngineConfig
 from sim.host import Host
+from sim.made import addresses, made_bytes
 from sim.rtl import RtlEngine
+
+# A small engine of the larger ones' kind: several results a cycle.
+SEVERAL = EngineConfig(rows=4, columns=2, lanes=2, tape_rows=4, weight_words=64, results=16,
+                       scratchpad_bytes=1 << 14, acc_width=28, whole_sums=True, requantizers=2,
+                       write_port=True)
 
 
 def on_rtl(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
@@ -23,6 +29,16 @@ def on_rtl(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
     assert found.ends.tolist() == [list(ends) for ends in predict(program, images).ends]
     assert found.cycles == predict(program, images).total
     return host.from_device(found.outputs)
+
+
+def written(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """The device's outputs, of what each layer is said to make where it is said to put it."""
+    memory = np.zeros((len(inputs[0]), program.config.scratchpad_bytes), np.uint8)
+    for layer, made in zip(program.layers, made_bytes(program, inputs), strict=True):
+        if not layer.fields.get("to_stream"):
+            memory[:, addresses(layer, program.config.columns)] = made
+    return [memory[:, program.place.bytes_of(tensor)].view(np.int8)
+            for tensor in program.partition.device.outputs]
 
 
 def same(found: list[np.ndarray], wanted: list[np.ndarray], name: str) -> None:
