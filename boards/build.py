@@ -12,13 +12,12 @@ from boards.boards import Board
 from boards.tools import ToolError, last_error, run_tool, tool_version
 from boards.top import Top
 from compiler.cycles import predict
-from compiler.program import manifest, write_whole
+from compiler.program import input_bytes, manifest, output_bytes, write_whole
+from compiler.targets import line_images_per_second
 from sim.design import Design, design
-from sim.device import input_bytes, output_bytes
 
 SEEDS = 4                      # that are tried before timing counts as not met
 AT_A_TIME = 2                  # nextpnr runs side by side
-LINE_OVERHEAD = 1.03           # of frames around bytes of input
 
 # No memory here is read where it is written in the same cycle (hw/ring.py and others see to it),
 # which saves what Yosys would add for Amaranth's promise of the old word.
@@ -172,7 +171,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
 
     counted = json.loads((folder / f"report{best.seed}.json").read_text())["utilization"]
     cycles = predict(program, 3, board.target).per_image
-    line = found.config.baud / 10 / (input_bytes(program) * LINE_OVERHEAD)
+    line = line_images_per_second(input_bytes(program), found.config.baud)
     report = {
         "board": board.name, "title": board.title, "model": program.graph.name,
         "clock_hz": found.config.clock_hz, "fmax_hz": round(best.fmax_hz),

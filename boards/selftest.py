@@ -9,8 +9,8 @@ from boards.boards import Board
 from boards.driver import Driver
 from boards.session import Session, open_session
 from compiler.cycles import predict
+from compiler.golden import Golden
 from sim.compare import equal_images
-from sim.golden import Golden
 from sim.made import crc_of_made
 
 VECTORS = 8

@@ -9,12 +9,12 @@ import numpy as np
 from boards.boards import Board
 from boards.driver import BoardError, Driver, model_header
 from compiler.image import Header, engine_hash
-from compiler.program import Program, compile_model
+from compiler.program import Program, compile_model, output_bytes
 from compiler.size import engines
 from hw.config import HEADER_BYTES
 from hw.link.codec import Info
 from sim.design import graph_of, image_of
-from sim.device import from_stream, output_bytes, to_stream
+from sim.device import from_stream, to_stream
 
 
 @dataclass

@@ -10,11 +10,12 @@ from tqdm import tqdm
 from boards.boards import Board
 from boards.driver import BAUD, Driver
 from boards.session import open_session
+from compiler.arrays import check_outputs_path, read_inputs, write_outputs
+from compiler.errors import DataError
+from compiler.golden import Golden
 from compiler.ir import Graph
-from sim.arrays import check_outputs_path, read_inputs, write_outputs
 from sim.compare import equal_images
-from sim.data import DataError, load, quantize_input
-from sim.golden import Golden
+from sim.data import load, quantize_input
 from sim.host import Host
 from sim.run import SAMPLE_IMAGES, hits
 

@@ -2,48 +2,91 @@
 
 import argparse
 import json
+import os
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from compiler.errors import ModelError
+from compiler.arguments import array_file, indices, natural
+from compiler.errors import DataError, ModelError
 from compiler.numerics import PROFILES
-from compiler.program import compile_model, manifest, save
 from compiler.targets import DEFAULT, TARGETS
 
-INVALID, INTERRUPTED = 3, 130
+if TYPE_CHECKING:
+    from compiler.inspection import Inspection
 
+DISAGREES, INVALID, INTERRUPTED, UNREAD = 1, 3, 130, 141
+ALL = "all"
+
+DESCRIPTION = """\
+Compiles quantized .tflite models, and says beforehand what will come of it.
+
+  python -m compiler inspect MODEL             scales, multipliers, shifts, ranges of every layer
+  python -m compiler inspect MODEL --explain   ... and one value worked out, number by number
+  python -m compiler check MODEL --board all   which boards run it, how fast, or why not
+  python -m compiler build MODEL --out DIR     the tape that the engine plays
+  python -m compiler operators                 what is supported, as docs/operators.md has it
+"""
 EXIT_CODES = """\
-exit codes: 0 done; 2 wrong usage; 3 the model or a file is invalid or not supported;
-130 interrupted.
+exit codes: 0 done; 1 an explanation does not come out right; 2 wrong usage; 3 the model or a file
+is invalid, not supported or too large; 130 interrupted.
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    whole = argparse.ArgumentParser(prog="python -m compiler",
-                                    description="Compiles quantized .tflite models.")
+    layout: dict[str, Any] = {"epilog": EXIT_CODES,
+                              "formatter_class": argparse.RawDescriptionHelpFormatter}
+    whole = argparse.ArgumentParser(prog="python -m compiler", description=DESCRIPTION, **layout)
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    p = commands.add_parser(
-        "build", help="compile a model for a board's engine",
-        description="Writes tape.bin, what the engine plays, and manifest.json, which says what "
-        "is in it. Refuses a model that the engine cannot run, with all reasons.",
-        epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", type=Path, metavar="MODEL", help="a quantized .tflite file")
-    p.add_argument("--board", choices=TARGETS, default=DEFAULT.name,
-                   help=f"whose engine (default: {DEFAULT.name})")
+
+    def command(name: str, function: Callable[[argparse.Namespace], int], summary: str,
+                description: str, boards: Sequence[str] = tuple(TARGETS)
+                ) -> argparse.ArgumentParser:
+        p = commands.add_parser(name, help=summary, description=description, **layout)
+        p.add_argument("model", type=Path, metavar="MODEL", help="a .tflite file")
+        p.add_argument("--board", choices=boards, default=DEFAULT.name, metavar="BOARD",
+                       help=f"whose engine: {', '.join(boards)} (default: {DEFAULT.name})")
+        p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
+                       help="whose rounding is the truth: LiteRT's reference kernels (default) or "
+                       "TensorFlow Lite Micro's")
+        p.add_argument("--json", action="store_true", help="one JSON document instead of text")
+        p.set_defaults(command=function)
+        return p
+
+    p = command("build", build, "compile a model for a board's engine",
+                "Writes tape.bin, what the engine plays, and manifest.json, which says what is in "
+                "it. Refuses a model that the engine cannot run, with all reasons.")
     p.add_argument("--out", type=Path, required=True, metavar="DIR",
                    help="the folder for both files; made where it is missing")
-    p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
-                   help="whose rounding is the truth: LiteRT's reference kernels (default) or "
-                   "TensorFlow Lite Micro's")
-    p.add_argument("--json", action="store_true", help="the manifest as JSON instead of text")
-    p.set_defaults(command=build)
+    p = command("inspect", inspect, "scales, multipliers, shifts, ranges of every operator",
+                "Shows of every operator what its quantization comes to, and where it runs; of "
+                "models that the engine refuses as well.")
+    p.add_argument("--layer", type=natural, metavar="N", help="only operator N of the file")
+    p.add_argument("--full", action="store_true",
+                   help="numbers of all channels, not ranges; with --explain all products")
+    p.add_argument("--explain", action="store_true",
+                   help="one output value worked out, as TFLite does it and as the engine does")
+    p.add_argument("--element", type=indices, metavar="I,J,..",
+                   help="which, with --explain (default: the middle one)")
+    p.add_argument("--inputs", type=array_file, metavar="X.npy|X.npz",
+                   help="the model's inputs [N, *shape], with --explain (default: value k is "
+                   "(37 * k) mod 256); .npz: in0, in1...")
+    p.add_argument("--image", type=natural, metavar="N",
+                   help="which of the inputs, from 0 on (default: 0)")
+    command("check", check, "whether a board runs a model, how fast, or all reasons why not",
+            "Says of one board, or of all, whether the model fits, with the memory map, what it "
+            "takes of the device, cycles and images a second, or every reason why not. Ends with "
+            "3 where it does not fit, with all boards where it fits none.",
+            boards=(*TARGETS, ALL))
     return whole
 
 
-def build(args: argparse.Namespace) -> None:
+def build(args: argparse.Namespace) -> int:
     """``build``."""
+    from compiler.program import compile_model, manifest, save
+
     program = compile_model(args.model, TARGETS[args.board].engine, args.profile)
     try:
         save(program, args.out)
@@ -52,25 +95,94 @@ def build(args: argparse.Namespace) -> None:
     found: dict[str, Any] = manifest(program)
     if args.json:
         print(json.dumps(found, indent=1))
-        return
+        return 0
     print(f"{args.out / 'tape.bin'}: {found['tape_bytes']:,} bytes, {len(found['layers'])} layers, "
           f"for the engine of {args.board}, profile {args.profile}")
     print(f"{args.out / 'manifest.json'}: {found['scratchpad_bytes_used']:,} of "
           f"{program.config.scratchpad_bytes:,} bytes of scratchpad are used")
+    return 0
+
+
+def inspect(args: argparse.Namespace) -> int:
+    """``inspect``."""
+    from compiler import inspection, inspection_text, verdict
+    from compiler.reader import read_model
+
+    for name, needed in (("element", "explain"), ("inputs", "explain"), ("image", "inputs")):
+        if getattr(args, name) is not None and not getattr(args, needed):
+            parser().error(f"argument --{name}: needs --{needed}")
+    examined = verdict.examine(read_model(args.model), args.profile)
+    found = inspection.inspect(examined, TARGETS[args.board].engine)
+    if args.explain:
+        return explain(args, found)
+    if args.json:
+        print(json.dumps(inspection.document(found, args.layer), indent=1))
+    else:
+        print(inspection_text.text(found, args.layer, args.full))
+    return 0
+
+
+def explain(args: argparse.Namespace, found: "Inspection") -> int:
+    """``inspect --explain``."""
+    from compiler import inspection, inspection_text
+    from compiler.arrays import read_inputs
+    from compiler.explain import page
+    from compiler.explain.text import text
+
+    inputs = None if args.inputs is None else read_inputs(args.inputs, found.examined.graph)
+    image = args.image or 0
+    if inputs is not None and image >= len(inputs[0]):
+        raise DataError(f"{args.inputs} holds {len(inputs[0])} inputs, so there is none of number "
+                        f"{image}; they are counted from 0")
+    explained = page.explain(found, args.layer, args.element, inputs, image)
+    layer = explained.site.op.index
+    if args.json:
+        document = inspection.document(found, layer)
+        print(json.dumps(document | {"explanation": page.document(explained)}, indent=1))
+    else:
+        print(inspection_text.text(found, layer, args.full), end="\n\n")
+        print(text(explained, args.full))
+    return 0 if explained.agrees else DISAGREES
+
+
+def check(args: argparse.Namespace) -> int:
+    """``check``."""
+    from compiler import verdict, verdict_text
+    from compiler.reader import read_model
+
+    examined = verdict.examine(read_model(args.model), args.profile)
+    names = list(TARGETS) if args.board == ALL else [args.board]
+    found = verdict.judge(examined, [TARGETS[name] for name in names])
+    fits = any(one.fits for one in found)
+    others = [one for one in found if one.fits] if fits or args.board == ALL \
+        else verdict.would_do(examined, besides=names)
+    if args.json:
+        print(json.dumps({
+            "model": examined.graph.name, "profile": args.profile, "fits": fits,
+            "boards": [verdict.document(examined, one) for one in found],
+            "would_do": [one.target.name for one in others]}, indent=1))
+    elif args.board == ALL:
+        print(verdict_text.all_boards(examined, found))
+    else:
+        print(verdict_text.one_board(examined, found[0], others))
+    return 0 if fits else INVALID
 
 
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     args = parser().parse_args(argv)
     try:
-        args.command(args)
-        return 0
-    except ModelError as error:
+        return args.command(args)
+    except (ModelError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return INVALID
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on; Python would complain once more as it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
 
 
 if __name__ == "__main__":

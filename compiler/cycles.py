@@ -4,16 +4,21 @@ Everything in the engine happens at a time that the layer configurations fix, as
 is there and its output is taken. The quantities below are cycles, counted from reset; the hardware
 that each rule belongs to is named beside it. tests/sim/test_rtl.py holds all of this against
 the simulated engine, to the cycle.
+
+Tiles, rows, groups and images repeat: what begins as an earlier one began, but for the time, goes
+as that one went. So each of them has a ``state``, which leaves nothing out that later times depend
+on, and is not followed again when its state comes back (``Repeats``).
 """
 
 from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
 
-from compiler.layer_time import LayerTime, Ring, Writes
+from compiler.layer_time import LayerTime, Writes
 from compiler.layers import Layer
 from compiler.program import Program
 from compiler.tape import check_beats, packet_words
-from compiler.tape_time import FlashTape, MemoryTape, tape_of
+from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring, tape_of
 from compiler.targets import Target
 from hw.config import EngineConfig, Mode
 
@@ -56,21 +61,33 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
     An engine that is ``patient`` waits for each image's input until all else is at rest.
     """
     engine = EngineTime(program.config, tape_of(program, target))
-    ends, given = [], []
-    for _ in range(images):
+    ends: list[tuple[int, ...]] = []
+    given: list[int] = []
+    spent: list[tuple[dict[str, int], ...]] = []
+    repeats = Repeats()
+    period, cycles = 0, 0
+    while len(ends) < images:
+        if not period:
+            period, cycles = repeats.found(engine.state(), len(ends), engine.idle)
+        if period:
+            ends.append(tuple(end + cycles for end in ends[-period]))
+            given.append(given[-period] + cycles)
+            spent.append(spent[-period])
+            continue
         if patient:
             engine.input = max(engine.idle, engine.input) + LONG
         engine.spent.clear()
         ends.append(tuple(engine.run(layer) for layer in program.layers))
         given.append(engine.input)
+        spent.append(tuple(engine.spent))
         engine.end_tape()
-    return Prediction(tuple(ends), tuple(given), tuple(engine.spent))
+    return Prediction(tuple(ends), tuple(given), spent[-1])
 
 
 class EngineTime:
     """The engine's clock as layers go through it."""
 
-    def __init__(self, config: EngineConfig, source: "MemoryTape | FlashTape"):
+    def __init__(self, config: EngineConfig, source: MemoryTape | FlashTape):
         self.config  = config
         self.source  = source
         self.input   = -1                 # the last byte of input so far, or the least next
@@ -102,9 +119,9 @@ class EngineTime:
             run.load(self.input)
             self.input = run.time - 1
         else:
-            for group in range(layer.fields["groups"] + 1):
+            shared = layer.fields.get("shared_record")
+            for group in run.groups():
                 if group:
-                    shared = layer.fields.get("shared_record")
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
@@ -113,6 +130,21 @@ class EngineTime:
         self.spent.append(run.spent_since(self.ended))
         self.ended = run.last_byte
         return run.last_byte
+
+    def state(self, read: int | None = None) -> Hashable:
+        """All but the time that what follows depends on; of a layer that reads from ``read`` on,
+        or between two layers."""
+        taken = self.source.taken
+        now = self.idle if read is None else read
+        coming = tuple((ring is self.weights, *rest) for ring, *rest in self.coming)
+        return (now - taken, self.source.state(), self.weights.state(now, taken),
+                self.records.state(now, taken), coming, read is None and now - self.input)
+
+    def jump(self, cycles: int, beats: int) -> None:
+        """The tape and its rings, ``cycles`` later and ``beats`` further on."""
+        self.source.jump(cycles, beats)
+        self.weights.jump(cycles)
+        self.records.jump(cycles)
 
     def queue(self, records: int = 0, words: int = 0) -> None:
         """What the tape brings next: packets of records and of weights."""
@@ -137,10 +169,7 @@ class EngineTime:
 
     def beats(self, count: int, earliest: int = 0) -> int:
         """The tape's next beats, taken from ``earliest`` on; the cycle of the last one."""
-        taken = 0
-        for _ in range(count):
-            taken = self.source.take(earliest)
-        return taken
+        return self.source.take(count, earliest)
 
     def end_tape(self) -> None:
         """What stands on the tape behind an image's last layer."""

@@ -1,4 +1,4 @@
-"""The one exception that users of the compiler meet, and one that passes meet."""
+"""The exceptions that users of the compiler meet."""
 
 
 class ModelError(Exception):
@@ -12,3 +12,5 @@ class ModelError(Exception):
 class ShapeError(Exception):
     """Tensors or parameters of an operator that do not fit each other; the text is what was found.
     """
+class DataError(Exception):
+    """Inputs that cannot be had or used; the text is one sentence for the user."""

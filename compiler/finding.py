@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from compiler.errors import ModelError
@@ -32,7 +33,18 @@ class Finding:
         if self.operator is not None:
             tensor = f", tensor {shown(self.tensor)}" if self.tensor else ""
             where = f"operator {self.operator} {self.kind}{tensor}: "
-        return f"{where}{self.rule}; found {self.found}; {self.remedy}"
+        found = f"; found {self.found}" if self.found else ""
+        return f"{where}{self.rule}{found}; {self.remedy}"
+
+
+class Refused(ModelError):
+    """A model that cannot run, for the reasons ``findings``."""
+
+    def __init__(self, name: str, findings: Sequence[Finding]):
+        self.findings = tuple(findings)
+        lines = "".join(f"\n  {finding}" for finding in findings)
+        super().__init__(f"{name} cannot run: {findings[0]}" if len(findings) == 1
+                         else f"{name} cannot run, for {len(findings)} reasons:{lines}")
 
 
 def sentences(rule: Rule) -> tuple[str, str]:
@@ -57,9 +69,46 @@ def apply(rule: Rule, graph: Graph, op: Operator) -> list[Finding]:
 
 
 def refuse(name: str, findings: Sequence[Finding]) -> None:
-    """ModelError with all ``findings``, a line each; nothing where there are none."""
-    if len(findings) == 1:
-        raise ModelError(f"{name} cannot run: {findings[0]}")
+    """Refused with all ``findings``, a line each; nothing where there are none."""
     if findings:
-        lines = "".join(f"\n  {finding}" for finding in findings)
-        raise ModelError(f"{name} cannot run, for {len(findings)} reasons:{lines}")
+        raise Refused(name, findings)
+
+
+def reasons(error: ModelError, op: Operator | None = None) -> tuple[Finding, ...]:
+    """The findings of an error, which is about ``op`` where it does not say itself.
+
+    A sentence that is not of a rule names what is wrong, then the remedy.
+    """
+    if isinstance(error, Refused):
+        return error.findings
+    text = str(error)
+    if op is not None:
+        text = text.removeprefix(f"operator {op.index} {op.kind}").lstrip(":, ")
+    wrong, _, remedy = text.rpartition("; ")
+    return (Finding(None if op is None else op.index, "" if op is None else op.kind, "",
+                    "", wrong or remedy, remedy if wrong else "make another model"),)
+
+
+class Reasons:
+    """Collects what stands against a model while work on the rest of it goes on."""
+
+    def __init__(self) -> None:
+        self.errors: dict[str, tuple[ModelError, Operator | None]] = {}
+
+    @contextmanager
+    def of(self, op: Operator | None = None) -> Iterator[None]:
+        """Takes the ModelError of work on ``op``, or on the whole model."""
+        try:
+            yield
+        except ModelError as error:
+            self.errors.setdefault(str(error), (error, op))
+
+    def findings(self) -> list[Finding]:
+        """All of them."""
+        return [finding for error in self.errors.values() for finding in reasons(*error)]
+
+    def refuse(self, name: str) -> None:
+        """The only error as it was raised, or Refused with all; nothing where there are none."""
+        if len(self.errors) == 1:
+            raise next(iter(self.errors.values()))[0]
+        refuse(name, self.findings())

@@ -88,7 +88,7 @@ def fuse_pads(graph: Graph) -> Graph:
 
 def _pad_sides(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     """``(top, bottom, left, right)`` of a PAD of an image; None for all else."""
-    if op.kind != "PAD":
+    if op.kind != "PAD" or len(op.inputs) != 2 or len(op.outputs) != 1:
         return None
     source, edges, output = (graph.tensors[index] for index in (*op.inputs, *op.outputs))
     if edges.data is None or edges.data.shape != (4, 2) or source.quantization is None:

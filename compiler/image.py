@@ -5,7 +5,7 @@ import struct
 from dataclasses import asdict, dataclass, replace
 
 from compiler.errors import ModelError
-from compiler.program import Program, tensor_bytes
+from compiler.program import Program, input_bytes, output_bytes
 from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET, EngineConfig
 
 FORMAT = 1
@@ -51,11 +51,9 @@ def header(program: Program, crc: int) -> Header:
     """The header of a program whose golden vector gives ``crc`` (sim/made.py)."""
     if len(program.layers) > 255:
         raise ModelError(f"a model must have at most 255 layers, not {len(program.layers)}")
-    device = program.partition.device
-    input_bytes, output_bytes = (sum(tensor_bytes(program, index) for index in indices)
-                                 for indices in (device.inputs, device.outputs))
     found = Header(len(program.layers), len(program.tape) // program.config.tape_bytes,
-                   input_bytes, output_bytes, crc, engine_hash(program.config), b"")
+                   input_bytes(program), output_bytes(program), crc, engine_hash(program.config),
+                   b"")
     model = hashlib.sha256(found.pack()[:HEADER_BYTES // 2] + program.tape).digest()
     return replace(found, model=model)
 

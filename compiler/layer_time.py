@@ -1,11 +1,13 @@
 """One layer on its way through the engine, tile by tile: when it reads, and what it waits for."""
 
 from bisect import bisect_right
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from compiler.layers import Layer
+from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring
 from hw.config import EngineConfig, Mode
 
 # What a cycle of a layer is spent on: a read for array or vector unit (or a byte of input), or
@@ -13,20 +15,6 @@ from hw.config import EngineConfig, Mode
 # shift out, room before the requantizer; and a layer's ends, from the last value of the one before
 # to the first read, and from the last read to the last value.
 CAUSES = ("reads", "tape", "scratchpad", "results", "requantizer", "begin", "end")
-
-
-@dataclass
-class Ring:
-    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
-
-    size: int
-    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
-    released: list[int] = field(default_factory=list)   # from when on its place is free
-
-    def free(self) -> int:
-        """From when on there is a place for the next entry."""
-        index = len(self.arrived) - self.size
-        return self.released[index] if index >= 0 else 0
 
 
 @dataclass
@@ -44,17 +32,28 @@ class Writes:
             index += 1
         return time
 
+    def since(self, time: int) -> list[int]:
+        """Those after ``time``."""
+        return self.cycles[bisect_right(self.cycles, time):]
+
 
 class Engine(Protocol):
     """What a layer finds when it starts; compiler/cycles.py has it."""
 
     config: EngineConfig
+    source: MemoryTape | FlashTape
     weights: Ring
     records: Ring
     writes: Writes
 
     def arrival(self, word: int) -> int:
         """From when on a word of weights can be read."""
+
+    def state(self, read: int) -> Hashable:
+        """All but the time that what a layer reads from ``read`` on depends on."""
+
+    def jump(self, cycles: int, beats: int) -> None:
+        """The tape and its rings, ``cycles`` later and ``beats`` further on."""
 
 
 class LayerTime:
@@ -78,7 +77,8 @@ class LayerTime:
         self.begins    = start
         self.spent     = Counter(dict.fromkeys(CAUSES, 0))
         self.last_slot = -self.spacing    # start of the last slot of the tile before
-        self.leaves: list[int] = []       # when a tile's last value went into the requantizer
+        # When the last value of each tile in the queue went into the requantizer:
+        self.leaves: deque[int] = deque(maxlen=self.room)
         self.last_take = -self.turns
         self.last_byte = 0
         self.collected = 0
@@ -88,8 +88,7 @@ class LayerTime:
         """Mode LOAD: a byte a cycle, straight into the queue, behind the input's last one."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         self.begins = self.time = max(self.time, input_before + 1)
-        for index in range(count):
-            self.value(self.time + index)
+        self.values(self.time, count)
         self.read(count)
         self.last_byte = self.last_take + self.latency
 
@@ -116,18 +115,64 @@ class LayerTime:
         f = self.fields
         is_last_group = group == f["groups"]
         channels = f["last_channels" if is_last_group else "channels"] + 1
-        for row in range(f["rows"] + 1):
-            for tile in range(f["tiles"] + 1):
+        base = f["out_base"] + group * (f["channels"] + 1)
+        for row in self.steps(f["rows"] + 1, base, f["out_row"]):
+            start, stride = base + row * f["out_row"], self.columns * f["out_pixel"]
+            for tile in self.steps(f["tiles"] + 1, start, stride):
                 first = row == 0 and tile == 0
                 last = row == f["rows"] and tile == f["tiles"]
                 pixels = self.columns if tile < f["tiles"] or not self.is_array \
                     else f["last_columns"] + 1
                 done = self.fetch(first, last)
-                address = (f["out_base"] + group * (f["channels"] + 1) + row * f["out_row"]
-                           + tile * self.columns * f["out_pixel"])
-                self.collect(done, pixels, channels, address)
+                self.collect(done, pixels, channels, start + tile * stride)
         if self.is_array and not f.get("shared_record"):
             self.engine.records.released += [self.records_free()] * self.engine.config.rows
+
+    def groups(self) -> Iterator[int]:
+        """Those groups that do not go as earlier ones went."""
+        f = self.fields
+        return self.steps(f["groups"] + 1, f["out_base"], f["channels"] + 1, self.is_array)
+
+    def steps(self, count: int, address: int, stride: int, with_tape: bool = False
+              ) -> Iterator[int]:
+        """Of ``count`` steps whose output begins ``stride`` further on each, those that do not go
+        as earlier ones went. The first and the last step are like no others."""
+        engine, repeats = self.engine, Repeats()
+        step = 0
+        while step < count:
+            if 0 < step < count - 1:
+                state = (self.state(), (address + step * stride) % engine.config.banks,
+                         with_tape and engine.state(self.time))
+                period, cycles, beats, *spent = repeats.found(
+                    state, step, self.time, engine.source.index, *self.spent.values())
+                times = (count - 1 - step) // period if period else 0
+                if times:
+                    self.jump(times * cycles)
+                    for cause, cycles_of_it in zip(CAUSES, spent, strict=True):
+                        self.spent[cause] += times * cycles_of_it
+                    if with_tape:
+                        engine.jump(times * cycles, times * beats)
+                    step += times * period
+            yield step
+            step += 1
+
+    def state(self) -> Hashable:
+        """All but the time that later tiles depend on, besides the tape."""
+        now, writes = self.time, self.engine.writes
+        return (now - self.last_slot, now - self.last_take,
+                tuple(now - time for time in self.leaves),
+                tuple(now - time for time in writes.since(self.last_slot)))
+
+    def jump(self, cycles: int) -> None:
+        """Goes on ``cycles`` later."""
+        writes = self.engine.writes
+        writes.cycles[:] = [time + cycles for time in writes.since(self.last_slot)]
+        self.leaves.extend([time + cycles for time in self.leaves])
+        self.time      += cycles
+        self.last_slot += cycles
+        self.last_take += cycles
+        self.last_byte += cycles
+        self.collected += cycles
 
     def fetch(self, first: bool, last: bool) -> int:
         """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
@@ -164,8 +209,8 @@ class LayerTime:
         if is_last:
             if self.spacing > 1:
                 self.wait("results", after(self.last_slot, self.spacing - 1) + 1)
-            if len(self.leaves) >= self.room:
-                self.wait("requantizer", self.leaves[-self.room] + 1)
+            if len(self.leaves) == self.room:
+                self.wait("requantizer", self.leaves[0] + 1)
         self.wait("scratchpad", after(self.time - 1, 1))
         start = self.time
         if is_last:
@@ -179,12 +224,14 @@ class LayerTime:
         steals = not (config.write_port or self.fields.get("to_stream"))
         writes = self.engine.writes.cycles
         for pixel in range(pixels):
-            shifted = done + 1 + pixel * self.shifts
-            for shift, channel in enumerate(range(0, channels, config.requantizers)):
-                self.value(shifted + shift)
-                if steals and (channel == channels - 1
-                               or (address + channel) % config.banks == config.banks - 1):
-                    writes.append(self.last_take + latency)
+            queued, at, end = done + 1 + pixel * self.shifts, address, address + channels
+            if not steals:
+                self.values(queued, -(-channels // config.requantizers))
+            while steals and at < end:           # a word of the scratchpad at a time
+                count = min(end - at, config.banks - at % config.banks)
+                self.values(queued, count)
+                writes.append(self.last_take + latency)
+                queued, at = queued + count, at + count
             address += self.fields["out_pixel"]
         self.leaves.append(self.last_take)
         self.last_byte = self.last_take + latency
@@ -195,6 +242,8 @@ class LayerTime:
         byte they have all been read (hw/requantize.py)."""
         return self.last_take + self.latency - 3
 
-    def value(self, queued: int) -> None:
-        """One value that enters the queue at ``queued``: when the requantizer takes it."""
-        self.last_take = max(queued + 2, self.last_take + self.turns)
+    def values(self, queued: int, count: int) -> None:
+        """Values that enter the queue from ``queued`` on, one a cycle: when the requantizer takes
+        the last of them."""
+        self.last_take = max(queued + 2 + (count - 1) * self.turns,
+                             self.last_take + count * self.turns)

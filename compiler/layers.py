@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 from amaranth.hdl import Shape
@@ -141,12 +142,6 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
     }
 
 
-def inside(config: EngineConfig) -> dict[str, int]:
-    """Fields of a layer that walks as it likes, and meets no image's edge."""
-    return {"padded": 0, "y_start": 0, "y_row_step": 0, "y_ky_step": 0,
-            "row_bytes": largest(config, "row_bytes")}
-
-
 def flat_fields(config: EngineConfig, mode: Mode, source: int, output: int,
                 size: int) -> dict[str, int]:
     """The fields of a layer that walks ``size`` bytes from end to end, a word at a time."""
@@ -167,6 +162,14 @@ def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
     return shared_records(config, record, record)
 
 
+@cache
+def field_ranges(config: EngineConfig) -> tuple[tuple[str, int, int, int], ...]:
+    """``(name, width, lowest, highest)`` of each field."""
+    shapes = ((name, Shape.cast(member.shape)) for name, member in layer_layout(config))
+    return tuple((name, shape.width, -(1 << shape.width - 1) * shape.signed,
+                  (1 << shape.width - shape.signed) - 1) for name, shape in shapes)
+
+
 def largest(config: EngineConfig, field: str) -> int:
     """The largest value that a field of a layer holds."""
     shape = Shape.cast(layer_layout(config)[field].shape)
@@ -176,13 +179,10 @@ def largest(config: EngineConfig, field: str) -> int:
 def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     """The fields as the hardware holds them: addresses wrap around, the rest must fit."""
     checked = {}
-    for name, member in layer_layout(config):
+    for name, width, low, high in field_ranges(config):
         value = layer.fields.get(name, 0)
-        shape = Shape.cast(member.shape)
-        width, is_signed = shape.width, shape.signed
         if name in ADDRESSES:
             value %= 1 << width
-        low, high = -(1 << width - 1) * is_signed, (1 << width - is_signed) - 1
         if not low <= value <= high:
             raise ModelError(
                 f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "

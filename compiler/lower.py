@@ -2,15 +2,18 @@
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
+from compiler.finding import Reasons
 from compiler.ir import Graph, Operator
 from compiler.layers import (
     Image,
     Layer,
     Window,
+    check_fields,
     flat_fields,
     identity_records,
     one_tile_each,
@@ -24,7 +27,7 @@ from compiler.lower_reduce import average, maxima, sums
 from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
 from compiler.nests import MOST_TURNS
-from compiler.places import VIEWS, Addresses, Place, find_places
+from compiler.places import VIEWS, Addresses, Place, apart, find_places
 from compiler.relocate import Irregular, is_regular, relocated, widest
 from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.tables import fused_tables, loaded_once, through_tables
@@ -32,6 +35,8 @@ from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 MOST_PASSES = 4096                               # of one operator
+NO_PLAN = Plan((), {}, 1, 0)
+ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
@@ -46,7 +51,8 @@ def lower(graph: Graph, profile: str,
           config: EngineConfig) -> tuple[list[Layer], Plan, Addresses]:
     """The engine's layers in order, and where the scratchpad holds what.
 
-    The first layers load the graph's inputs, the last ones put out its outputs.
+    The first layers load the graph's inputs, the last ones put out its outputs. ModelError with
+    all reasons where the engine cannot run them.
     """
     whole: frozenset[int] = frozenset()          # tensors that no others lie between
     while True:
@@ -59,13 +65,14 @@ def lower(graph: Graph, profile: str,
 def lower_with(graph: Graph, profile: str, config: EngineConfig,
                whole: frozenset[int]) -> tuple[list[Layer], Plan, Addresses]:
     """As ``lower``; Irregular where that would do with another tensor ``whole``."""
-    for op in graph.operators:
-        if op.kind not in LOWER and op.kind not in VIEWS:
-            raise ModelError(
-                f"operator {op.index} {op.kind} is not supported; the engine runs "
-                f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    places, plan, striped = plan_places(graph, config, whole)
-    place, fused = Addresses(graph, places, plan.offsets), fused_tables(graph)
+    reasons = Reasons()
+    plan, place = NO_PLAN, apart(graph)
+    striped: dict[int, Pair] = {}
+    with reasons.of():
+        plan, place, striped = plan_places(graph, config, whole)
+    if not plan.buffers:                         # one reason; other fields may be wrong as well
+        config = replace(config, scratchpad_bytes=ROOMY)
+    fused = fused_tables(graph)
 
     layers = [layer for tensor in graph.inputs
               for layer in load(graph, tensor, place[tensor], config)]
@@ -73,21 +80,38 @@ def lower_with(graph: Graph, profile: str, config: EngineConfig,
     for op in graph.operators:
         if op.kind in VIEWS or op.inputs[0] in fused:
             continue
-        lowered = [through_tables(layer, graph, fused, profile)
-                   for layer in bounded(op, LOWER[op.kind](graph, op, place, profile, config))]
-        pitch = places[op.outputs[0]].pitch
-        if pitch is not None and op.kind not in MOVES:
-            lowered = [relocated(layer, place[op.outputs[0]], pitch, config) for layer in lowered]
-        if op.outputs[0] in striped:
-            waiting[op.outputs[0]] = lowered
-            continue
-        if op.inputs[0] in waiting:
-            lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
-                                  graph.tensors[op.outputs[0]].shape[1])
-        for layer in lowered:
-            layers.extend(fitted(layer, config))
+        with reasons.of(op):
+            lowered = [through_tables(layer, graph, fused, profile)
+                       for layer in lower_operator(graph, op, place, profile, config)]
+            pitch = place.places[op.outputs[0]].pitch
+            if pitch is not None and op.kind not in MOVES:
+                lowered = [relocated(layer, place[op.outputs[0]], pitch, config)
+                           for layer in lowered]
+            if op.outputs[0] in striped:
+                waiting[op.outputs[0]] = lowered
+                continue
+            if op.inputs[0] in waiting:
+                lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
+                                      graph.tensors[op.outputs[0]].shape[1])
+            for layer in lowered:
+                layers.extend(fitted(layer, config))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
+    operators = {op.index: op for op in graph.operators}
+    for layer in layers:
+        with reasons.of(operators.get(layer.operator)):
+            check_fields(layer, config)
+    reasons.refuse(graph.name)
     return list(loaded_once(layers)), plan, place
+
+
+def lower_operator(graph: Graph, op: Operator, place: Addresses, profile: str,
+                   config: EngineConfig) -> list[Layer]:
+    """The layers of one operator, whose tensors are at ``place``."""
+    if op.kind not in LOWER:
+        raise ModelError(
+            f"operator {op.index} {op.kind} is not supported; the engine runs "
+            f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+    return list(bounded(op, LOWER[op.kind](graph, op, place, profile, config)))
 
 
 def bounded(op: Operator, layers: Iterator[Layer]) -> Iterator[Layer]:
@@ -100,20 +124,22 @@ def bounded(op: Operator, layers: Iterator[Layer]) -> Iterator[Layer]:
         yield layer
 
 
-def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int]
-                ) -> tuple[dict[int, Place], Plan, dict[int, Pair]]:
+def plan_places(graph: Graph, config: EngineConfig, whole: frozenset[int] = frozenset()
+                ) -> tuple[Plan, Addresses, dict[int, Pair]]:
     """Where tensors lie in their buffers, and these in the scratchpad.
 
     A part keeps the whole buffer alive in which it lies; so where that does not fit, it is tried
     with each tensor in a buffer of its own.
     """
-    places = find_places(graph, config.scratchpad_bytes, whole)
+    def planned(most_bytes: int) -> tuple[Plan, Addresses, dict[int, Pair]]:
+        places = find_places(graph, most_bytes, whole)
+        plan, striped = plan_stripes(graph, places, config)
+        return plan, Addresses(graph, places, plan.offsets), striped
     try:
-        return places, *plan_stripes(graph, places, config)
+        return planned(config.scratchpad_bytes)
     except ModelError as error:
-        places = find_places(graph, 0)
         try:
-            return places, *plan_stripes(graph, places, config)
+            return planned(0)
         except ModelError:
             raise error from None
 

@@ -20,7 +20,7 @@ def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
     """All kinds of compiler/moves.py. What lies where it belongs already is not moved."""
     found = move(graph.tensors, op)
     assert found is not None
-    memory = np.empty(config.scratchpad_bytes, np.uint8)
+    memory = place.memory()
     sources = [place.view(op.inputs[position], memory) for position in moved_positions(op)]
     outputs = [place.view(index, memory) for index in op.outputs]
     tables = concatenation_tables(graph, op)

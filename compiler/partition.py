@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from compiler.errors import ModelError
+from compiler.finding import Reasons
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 
@@ -40,8 +41,11 @@ def partition(graph: Graph) -> Partition:
     last = _epilogue(graph, rest)
     ended = {op.index for op in last}
     middle = [op for op in rest if op.index not in ended]
+    reasons = Reasons()
     for op in middle:
-        _refuse_host_work(graph, op, middle)
+        with reasons.of(op):
+            _refuse_host_work(graph, op, middle)
+    reasons.refuse(graph.name)
 
     made, computed = _outputs(first), _outputs(middle)
     wanted = _unique([index for op in last for index in op.inputs] + list(graph.outputs))

@@ -49,6 +49,13 @@ class Addresses(dict[int, int]):
         return np.ndarray(self.graph.tensors[tensor].shape, np.uint8, memory, self[tensor],
                           self.places[tensor].strides)
 
+    def memory(self) -> np.ndarray:
+        """Bytes for ``view``, as many as the tensors need."""
+        ends = [self[tensor] + 1 + sum((size - 1) * stride for size, stride in zip(
+            self.graph.tensors[tensor].shape, place.strides, strict=True))
+                for tensor, place in self.places.items()]
+        return np.empty(max(0, *ends), np.uint8)
+
     def bytes_of(self, tensor: int) -> np.ndarray:
         """The address of every value of a tensor, in its shape."""
         found = np.array(self[tensor])
@@ -66,6 +73,14 @@ def find_places(graph: Graph, most_bytes: int,
     bytes of tensors that stay ``whole`` lie side by side.
     """
     return Placement(graph, most_bytes, whole).places
+
+
+def apart(graph: Graph) -> Addresses:
+    """Every computed tensor at address 0, as if it were alone."""
+    computed = [*graph.inputs, *(tensor for op in graph.operators for tensor in op.outputs)]
+    places = {tensor: Place(tensor, 0, contiguous(graph.tensors[tensor].shape))
+              for tensor in computed}
+    return Addresses(graph, places, dict.fromkeys(places, 0))
 
 
 def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -87,9 +102,10 @@ class Placement:
         for op in graph.operators:
             for tensor in op.outputs:
                 self.place(tensor, tensor)
-            if op.kind in VIEWS:
-                self.place(op.outputs[0], op.inputs[0])
-            elif op.inputs[0] in fused:
+            source = op.inputs[0] if op.inputs else -1
+            if op.kind in VIEWS and source in self.places:
+                self.place(op.outputs[0], source)
+            elif source in fused:
                 self.move_buffer(op.inputs[0], op.outputs[0], 0)
             elif op.kind in MOVES and max(map(self.size, (*op.inputs, *op.outputs))) <= most_bytes:
                 self.join(op)

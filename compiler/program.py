@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -41,6 +42,36 @@ class Program:
     tape: bytes
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """A model that has been found to keep the rules, before it is laid out for an engine."""
+
+    graph: Graph
+    partition: Partition
+
+
+def prepare(model: str | Path | Graph) -> Prepared:
+    """What does not depend on the engine; ModelError with all reasons where a rule is broken."""
+    graph = model if isinstance(model, Graph) else read_model(model)
+    graph = drop_unused(fold_constants(graph))
+    check(graph)
+    return Prepared(graph, divided(graph))
+
+
+def divided(graph: Graph) -> Partition:
+    """What host and device do of a model that keeps the rules."""
+    parts = partition(drop_unused(fuse_pads(graph)))
+    return replace(parts, device=decompose(parts.device))
+
+
+def assemble(prepared: Prepared, config: EngineConfig, profile: str, layers: Sequence[Layer],
+             plan: Plan, place: Addresses) -> Program:
+    """The program of ``layers``, as ``lower`` gives them for this engine."""
+    verify(plan)
+    return Program(prepared.graph, profile, config, prepared.partition, tuple(layers), plan, place,
+                   write_tape(layers, config))
+
+
 def compile_model(model: str | Path | Graph, config: EngineConfig,
                   profile: str = "litert") -> Program:
     """Everything from the ``.tflite`` file (or the graph read from one) to the tape.
@@ -49,15 +80,8 @@ def compile_model(model: str | Path | Graph, config: EngineConfig,
     """
     if profile not in PROFILES:
         raise ModelError(f"profile must be one of {', '.join(PROFILES)}, not {profile!r}")
-    graph = model if isinstance(model, Graph) else read_model(model)
-    graph = drop_unused(fold_constants(graph))
-    check(graph)
-    parts = partition(drop_unused(fuse_pads(graph)))
-    parts = replace(parts, device=decompose(parts.device))
-    layers, plan, place = lower(parts.device, profile, config)
-    verify(plan)
-    return Program(graph, profile, config, parts, tuple(layers), plan, place,
-                   write_tape(layers, config))
+    prepared = prepare(model)
+    return assemble(prepared, config, profile, *lower(prepared.partition.device, profile, config))
 
 
 def manifest(program: Program) -> dict:
@@ -128,3 +152,13 @@ def write_whole(path: Path, content: bytes) -> None:
 def tensor_bytes(program: Program, tensor: int) -> int:
     """Size of a device tensor."""
     return int(np.prod(program.partition.device.tensors[tensor].shape, dtype=np.int64))
+
+
+def input_bytes(program: Program) -> int:
+    """Bytes that one image brings to the device."""
+    return sum(tensor_bytes(program, index) for index in program.partition.device.inputs)
+
+
+def output_bytes(program: Program) -> int:
+    """Bytes that the device gives for one image."""
+    return sum(tensor_bytes(program, index) for index in program.partition.device.outputs)

@@ -5,42 +5,79 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 
+from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
-from compiler.program import Program, compile_model
-from hw.config import EngineConfig, Mode
+from compiler.layers import Layer
+from compiler.lower import lower, lower_operator, plan_places
+from compiler.places import VIEWS, Addresses, apart
+from compiler.program import Prepared, Program, assemble, prepare
+from compiler.targets import Target
+from hw.config import TAPE_OFFSET, EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
 # Bits of the requantizer's multiplier, from the smallest that most models get by with.
 MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 
 
-def fit(graph: Graph, engine: EngineConfig, profile: str) -> Program:
+def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """The model compiled for ``engine`` with all that it does not need left out.
 
     What is left out: scratchpad that stays empty, bits of the multiplier, addition, products of
     tensors, padding.
     ModelError where even the whole engine cannot run it.
     """
-    whole = compile_model(graph, engine, profile)
-    peak = whole.plan.peak_bytes
-    smaller = replace(
-        engine,
-        scratchpad_bytes=min(engine.scratchpad_bytes,
-                             max(LEAST_SCRATCHPAD, 1 << (peak - 1).bit_length())),
-        addition=any(layer.mode == Mode.ADD for layer in whole.layers),
-        multiplication=any(layer.fields.get("multiply") for layer in whole.layers),
-        padding=any(layer.fields.get("padded") for layer in whole.layers))
-    for width in MULTIPLIER_WIDTHS:
-        if width < engine.multiplier_width:
-            try:
-                return compile_model(graph, replace(smaller, multiplier_width=width), profile)
-            except ModelError:
-                pass
+    prepared = prepare(model) if isinstance(model, Graph) else model
+    device = prepared.partition.device
+    config, layers, plan, place = narrowest(device, engine, profile)
+    config = replace(config,
+                     addition=any(layer.mode == Mode.ADD for layer in layers),
+                     multiplication=any(layer.fields.get("multiply") for layer in layers),
+                     padding=any(layer.fields.get("padded") for layer in layers))
+    smaller = max(LEAST_SCRATCHPAD, 1 << (plan.peak_bytes - 1).bit_length())
+    least = replace(config, scratchpad_bytes=min(engine.scratchpad_bytes, smaller))
     try:
-        return compile_model(graph, smaller, profile)
+        return assemble(prepared, least, profile, layers, plan, place)
     except ModelError:                           # the last word of a full scratchpad
-        return whole
+        return assemble(prepared, config, profile, layers, plan, place)
+
+
+def narrowest(device: Graph, engine: EngineConfig, profile: str
+              ) -> tuple[EngineConfig, list[Layer], Plan, Addresses]:
+    """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
+    configs = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
+                 if width < engine.multiplier_width), engine]
+    try:
+        plan_places(device, engine)
+    except ModelError:
+        configs = configs[-1:]                               # no multiplier makes up for that
+    # An operator rules out the widths that are too narrow for it; the next one goes on from there.
+    place = apart(device)
+    for op in device.operators:
+        while len(configs) > 1 and op.kind not in VIEWS:
+            try:
+                lower_operator(device, op, place, profile, configs[0])
+                break
+            except ModelError:
+                configs.pop(0)
+    for config in configs[:-1]:
+        try:
+            return config, *lower(device, profile, config)
+        except ModelError:
+            pass
+    return engine, *lower(device, profile, engine)           # or all reasons why not
+
+
+def slot_of(program: Program, target: Target) -> int:
+    """Bytes of the slot that holds the program on its board; ModelError where there is no room."""
+    size = TAPE_OFFSET + len(program.tape)
+    if size > target.slot_bytes:
+        raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
+                         f"{target.slot_bytes:,} bytes would have to hold {size:,}; take a board "
+                         "with a larger store, or a smaller model")
+    if target.flash_dq:
+        return target.slot_bytes
+    return min(target.slot_bytes, 1 << (size - 1).bit_length())      # near, and rare
 
 
 def engines(engine: EngineConfig) -> Iterator[EngineConfig]:

@@ -13,17 +13,20 @@ accumulator T is therefore two linear constraints on (m, r), one at T and one at
 is r0 or r1 by the sign of the accumulator.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
 
 from compiler.numerics import DoubleRounding, Staircase
-from compiler.slopes import Constraints, NoSlope, Problem, solve
+from compiler.slopes import Constraints, NoSlope, Problem, Widths, solve
 from compiler.thresholds import stack, thresholds
 
 MAX_DIGITS = 4
+# The operators of a model, which compiler/size.py and ``check`` look at again for every board.
+REMEMBERED = 64
 
 
 class Hardware(Protocol):
@@ -83,20 +86,52 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     the saturation and has parameters for every channel. StaircaseError where there are none;
     nothing is approximated.
     """
-    acc_min = np.asarray(acc_min, np.int64)[:, None]
-    acc_max = np.asarray(acc_max, np.int64)[:, None]
-    _refuse_overflow(rules, acc_min, acc_max)
+    widths = Widths(hardware.digit_width, hardware.multiplier_width, hardware.shift_min,
+                    hardware.shift_max, hardware.offset_width)
+    digits, channels = _fit(tuple(rules), tuple(map(int, acc_min)), tuple(map(int, acc_max)),
+                            widths, least_digits)
+    return digits, list(channels)
+
+
+@dataclass(frozen=True)
+class _Stairs:
+    """Of rules within their ranges, all that does not depend on the hardware."""
+
+    levels: np.ndarray                           # [channels, points], rising
+    steps: np.ndarray                            # [channels, points], rising
+    ends: np.ndarray                             # [channels, 4]: of both signs
+    values: np.ndarray                           # [channels, 4], at the ends
+    points: np.ndarray                           # [channels, points]: where all is decided
+    wanted: np.ndarray                           # [channels, points]: what must come out there
+
+
+@lru_cache(REMEMBERED)
+def _stairs(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...]
+            ) -> _Stairs:
+    acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
     rule = stack(rules)
-    low, high = rules[0].low, rules[0].high
     levels, steps = thresholds(rule, acc_min, acc_max)
+    ends = np.concatenate([acc_min, 0 * acc_min - 1, 0 * acc_min, acc_max], axis=1)
+    ends = np.clip(ends, acc_min, acc_max)
+    points = np.clip(np.concatenate([steps, steps - 1, ends], axis=1), acc_min, acc_max)
+    wanted = rule(points)
+    return _Stairs(levels, steps, ends, wanted[:, -ends.shape[1]:], points, wanted)
+
+
+@lru_cache(8 * REMEMBERED)
+def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...],
+         hardware: Widths, least_digits: int) -> tuple[int, tuple[Requantize, ...]]:
+    acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
+    _refuse_overflow(rules, acc_min, acc_max)
+    low, high = rules[0].low, rules[0].high
+    stairs = _stairs(rules, acc_mins, acc_maxs)
 
     zero_point = np.array([rule.zero_point for rule in rules], np.int64)
     slope = np.array([rule.slope for rule in rules])
     failed: NoSlope | None = None
-    enough = max(least_digits, _digits_for(steps, acc_min, acc_max, hardware))
+    enough = max(least_digits, _digits_for(stairs.steps, acc_min, acc_max, hardware))
     for digits in range(enough, MAX_DIGITS + 1):
-        problem = _problem(rule, levels, steps, acc_min, acc_max, digits, low, high, zero_point,
-                           slope, hardware)
+        problem = _problem(stairs, digits, low, high, zero_point, slope, hardware)
         try:
             m, r0, r1, s = solve(problem, hardware)
         except NoSlope as error:
@@ -104,12 +139,10 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
                 failed = error
             continue
         columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
-        points = np.concatenate([steps, steps - 1, problem.ends], axis=1)
-        points = np.clip(points, acc_min, acc_max)
-        got = _datapath(points, *columns, digits, low, high, hardware)
+        got = _datapath(stairs.points, *columns, digits, low, high, hardware)
         # Between two checked neighbours both functions are monotone, so this is a proof.
-        assert (got == rule(points)).all()
-        return digits, [Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True)]
+        assert (got == stairs.wanted).all()
+        return digits, tuple(Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
     assert failed is not None
     channel = failed.channels[0]
     raise StaircaseError(channel, failed.reason(channel, hardware))
@@ -141,16 +174,13 @@ def _digits_for(steps: np.ndarray, acc_min: np.ndarray, acc_max: np.ndarray,
         f"{hardware.digit_width * MAX_DIGITS} bits of {MAX_DIGITS} digits"))
 
 
-def _problem(rule: Callable[[np.ndarray], np.ndarray], levels: np.ndarray, steps: np.ndarray,
-             acc_min: np.ndarray, acc_max: np.ndarray, digits: int, low: int, high: int,
-             zero_point: np.ndarray, slope: np.ndarray, hardware: Hardware) -> Problem:
+def _problem(stairs: _Stairs, digits: int, low: int, high: int, zero_point: np.ndarray,
+             slope: np.ndarray, hardware: Hardware) -> Problem:
     """The constraints at the steps, and at the ends of either sign where no step bounds them."""
     limit = 1 << (hardware.digit_width * digits - 1)
-    flat = (rule(acc_min) == rule(acc_max))[:, 0]
-    ends = np.concatenate([acc_min, 0 * acc_min - 1, 0 * acc_min, acc_max], axis=1)
-    ends = np.clip(ends, acc_min, acc_max)
-    value = rule(ends)
-    acc = np.clip(ends, -limit, limit - 1)
+    levels, steps, value = stairs.levels, stairs.steps, stairs.values
+    flat = value[:, 0] == value[:, -1]
+    acc = np.clip(stairs.ends, -limit, limit - 1)
     stepped = np.broadcast_to(~flat[:, None], steps.shape)
     at_least = Constraints(acc=np.concatenate([steps, acc], axis=1),
                            level=np.concatenate([levels, value], axis=1),
@@ -158,4 +188,4 @@ def _problem(rule: Callable[[np.ndarray], np.ndarray], levels: np.ndarray, steps
     below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
                         level=np.concatenate([levels, value + 1], axis=1),
                         valid=np.concatenate([stepped, value < high], axis=1))
-    return Problem(digits, at_least, below, steps, levels, flat, ends, zero_point, slope)
+    return Problem(digits, at_least, below, steps, levels, flat, stairs.ends, zero_point, slope)

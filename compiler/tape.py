@@ -4,7 +4,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from amaranth.hdl import Value
+from amaranth.lib.data import StructLayout
 
 from compiler.layers import Layer, Record, check_fields
 from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
@@ -18,9 +18,21 @@ def packet_words(config: EngineConfig) -> int:
     return LONGEST_PACKET // (config.rows // config.tape_rows)
 
 
-def constant_bits(layout, fields: dict[str, int]) -> int:
-    """The bits of a hardware layout that holds ``fields``."""
-    return Value.cast(layout.const(fields)).value
+class Packer:
+    """The bytes that a hardware layout makes of its fields; ``layout.const`` takes far longer."""
+
+    def __init__(self, layout: StructLayout) -> None:
+        self.places = [(name, member.offset, (1 << member.width) - 1) for name, member in layout]
+        self.size = -(-layout.size // 8)
+
+    def __call__(self, fields: dict[str, int]) -> bytes:
+        bits = 0
+        for name, offset, mask in self.places:
+            bits |= (fields[name] & mask) << offset
+        return bits.to_bytes(self.size, "little")
+
+
+pack_header, pack_record = Packer(HEADER), Packer(RECORD)
 
 
 def beats_of(data: bytes, config: EngineConfig) -> bytes:
@@ -34,18 +46,17 @@ def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[byte
         else LONGEST_PACKET * config.tape_bytes
     for first in range(0, len(content), step):
         part = content[first:first + step]
-        header = constant_bits(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes - 1})
-        yield beats_of(header.to_bytes(HEADER.size // 8, "little"), config) + part
+        header = pack_header({"kind": kind, "beats": len(part) // config.tape_bytes - 1})
+        yield beats_of(header, config) + part
 
 
 def record_bytes(record: Record, config: EngineConfig) -> bytes:
     """One requantizer record, in whole beats."""
     shift = max(0, record.shift - config.shift_min)
-    bits = constant_bits(RECORD, {
+    return beats_of(pack_record({
         "bias": record.bias, "multiplier": record.multiplier,
         "offset": record.offset, "offset_negative": record.offset_negative,
-        "shift_low": shift & 3, "shift_high": shift >> 2})
-    return beats_of(bits.to_bytes(RECORD.size // 8, "little"), config)
+        "shift_low": shift & 3, "shift_high": shift >> 2}), config)
 
 
 def table_bytes(table: np.ndarray, config: EngineConfig) -> bytes:
@@ -73,9 +84,8 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
     yield from packets(Packet.WEIGHTS, weights[0][:ahead], config)
     if layer.table is not None:
         yield from packets(Packet.TABLE, table_bytes(layer.table, config), config)
-    bits = constant_bits(layer_layout(config), check_fields(layer, config))
-    content = bits.to_bytes(config.layer_beats * config.tape_bytes, "little")
-    yield from packets(Packet.LAYER, content, config)
+    content = Packer(layer_layout(config))(check_fields(layer, config))
+    yield from packets(Packet.LAYER, beats_of(content, config), config)
     yield from packets(Packet.WEIGHTS, weights[0][ahead:], config)
     for records, words in zip(groups[1:], weights[1:], strict=True):
         yield from packets(Packet.RECORDS, records, config)

@@ -1,4 +1,7 @@
-"""When the beats of a tape come, by where the board has it."""
+"""When the tape's beats come, and for how long the rings keep what it brings."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
 
 from compiler.program import Program
 from compiler.targets import Target
@@ -9,7 +12,23 @@ def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape"
     """Where a target's tape comes from; without one from a ROM beside the engine."""
     if target is None:
         return MemoryTape()
-    return FlashTape(program, target.flash_dq) if target.flash_dq else MemoryTape(late=1)
+    if not target.flash_dq:
+        return MemoryTape(late=1)
+    beat = program.config.tape_bytes
+    return FlashTape(len(program.tape) // beat, beat, target.flash_dq)
+
+
+class Repeats:
+    """Tells when a state comes back, and what has passed since its first time."""
+
+    def __init__(self) -> None:
+        self.seen: dict[Hashable, tuple[int, ...]] = {}
+
+    def found(self, state: Hashable, *counts: int) -> tuple[int, ...]:
+        """What ``counts``, the number of the step first, have risen by since ``state`` was met
+        first; 0: now."""
+        first = self.seen.setdefault(state, counts)
+        return tuple(now - then for now, then in zip(counts, first, strict=True))
 
 
 class MemoryTape:
@@ -18,34 +37,83 @@ class MemoryTape:
 
     def __init__(self, late: int = 0) -> None:
         self.taken = late
+        self.index = 0                    # counts beats where their number matters
 
-    def take(self, earliest: int) -> int:
-        """The cycle in which the next beat is taken, by a reader that is ready from ``earliest``
-        on."""
-        self.taken = max(self.taken + 1, earliest)
+    def take(self, count: int, earliest: int) -> int:
+        """The cycle in which the last of the next ``count`` beats is taken, by a reader that is
+        ready from ``earliest`` on."""
+        self.taken = max(self.taken + 1, earliest) + count - 1
         return self.taken
+
+    def state(self) -> Hashable:
+        """All but the time that later takes depend on."""
+        return None
+
+    def jump(self, cycles: int, beats: int) -> None:
+        """Goes on ``cycles`` later and ``beats`` further on."""
+        self.taken += cycles
 
 
 class FlashTape:
     """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken."""
 
-    def __init__(self, program: Program, dq: int) -> None:
-        self.beats  = len(program.tape) // program.config.tape_bytes
-        self.pulses = 8 * program.config.tape_bytes // dq
+    def __init__(self, beats: int, beat_bytes: int, dq: int) -> None:
+        self.beats  = beats                                    # of the whole tape
+        self.pulses = 8 * beat_bytes // dq                     # of the flash's clock, for a beat
         self.start  = DESELECTED_CYCLES + READ_CYCLES[dq]      # until it gives its first bit
         self.late   = PAD_CYCLES[dq] + 1
         self.index  = 0
         self.begins = self.start          # when the next beat does, at the earliest
         self.taken  = self.before = -1    # the last beat that was taken, and the one before it
 
-    def take(self, earliest: int) -> int:
+    def take(self, count: int, earliest: int) -> int:
         """As ``MemoryTape.take``."""
-        begins = max(self.begins, self.before + 1)
-        there = max(begins + self.pulses + self.late, self.taken + 1)
-        self.index += 1
-        self.begins = begins + self.pulses
-        if self.index == self.beats:      # and from the beginning, with a command of its own
-            self.index = 0
-            self.begins += self.start
-        self.before, self.taken = self.taken, max(there, earliest)
+        for _ in range(count):
+            begins = max(self.begins, self.before + 1)
+            there = max(begins + self.pulses + self.late, self.taken + 1)
+            self.index += 1
+            self.begins = begins + self.pulses
+            if self.index == self.beats:  # and from the beginning, with a command of its own
+                self.index = 0
+                self.begins += self.start
+            self.before, self.taken = self.taken, max(there, earliest)
         return self.taken
+
+    def state(self) -> Hashable:
+        """As ``MemoryTape.state``; a layer does not get as far as the tape's end."""
+        return self.taken - self.begins, self.taken - self.before
+
+    def jump(self, cycles: int, beats: int) -> None:
+        """As ``MemoryTape.jump``."""
+        self.begins += cycles
+        self.taken  += cycles
+        self.before += cycles
+        self.index  += beats
+
+
+@dataclass
+class Ring:
+    """What is filled in order and let go of in order (hw/weights.py, hw/requantize.py)."""
+
+    size: int
+    arrived: list[int] = field(default_factory=list)    # from when on an entry is there
+    released: list[int] = field(default_factory=list)   # from when on its place is free
+
+    def free(self) -> int:
+        """From when on there is a place for the next entry."""
+        index = len(self.arrived) - self.size
+        return self.released[index] if index >= 0 else 0
+
+    def state(self, read: int, taken: int) -> Hashable:
+        """All but the time that later cycles depend on, of a layer that reads from ``read`` on and
+        a tape that was ``taken`` so far."""
+        used = len(self.released)
+        waits = max(0, len(self.arrived) - self.size)
+        return (len(self.arrived) - used,
+                tuple(time - read for time in self.arrived[used:] if time > read),
+                tuple(time - taken for time in self.released[waits:] if time > taken))
+
+    def jump(self, cycles: int) -> None:
+        """All that may still matter, ``cycles`` later."""
+        for times in (self.arrived, self.released):
+            times[-self.size:] = [time + cycles for time in times[-self.size:]]

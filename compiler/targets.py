@@ -4,6 +4,9 @@ from dataclasses import dataclass, replace
 
 from hw.config import EngineConfig
 
+LINE_BAUD = 1_000_000          # of the line between host and board
+LINE_OVERHEAD = 1.03           # of frames around bytes of input
+
 
 @dataclass(frozen=True)
 class Target:
@@ -26,19 +29,23 @@ class Target:
 
 
 # Sixteen multipliers, and as little around them as an iCE40UP5K has room for.
-UP5K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 17,
-                    weight_words=256, channel_records=16, results=64, acc_width=26, digit_width=10)
+UP5K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
+                    scratchpad_bytes=1 << 17, weight_words=256, channel_records=16, results=64,
+                    acc_width=26, digit_width=10)
 # Sixteen in logic alone, and a scratchpad of block RAM.
-HX8K = EngineConfig(rows=4, columns=1, lanes=4, tape_rows=1, scratchpad_bytes=1 << 12,
-                    weight_words=256, channel_records=16, results=64, acc_width=26, write_port=True)
+HX8K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
+                    scratchpad_bytes=1 << 12, weight_words=256, channel_records=16, results=64,
+                    acc_width=26, write_port=True)
 # 256 in logic, fed by a tape in block RAM that gives a quarter of their weights in a cycle, with
 # four results a cycle.
-ECP5 = EngineConfig(rows=16, columns=1, lanes=16, tape_rows=4, scratchpad_bytes=1 << 16,
-                    weight_words=256, channel_records=32, results=64, acc_width=28,
-                    whole_sums=True, requantizers=4, write_port=True)
+ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=4, tape_rows=4,
+                    scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=64,
+                    acc_width=28, whole_sums=True, requantizers=4, write_port=True)
+# Half of that.
+ECP5_45 = replace(ECP5, rows=8)
 # A quarter of that, in a shape that takes few block RAMs.
 ECP5_25 = replace(ECP5, rows=8, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 15,
-                  requantizers=2)
+                  requantizers=2, rows_together=2)
 
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
@@ -49,7 +56,12 @@ TARGETS = {target.name: target for target in (
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
     Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
     Target("ulx3s-12f", 7, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-45f", 8, ECP5, 60_000_000, slot_bytes=1 << 16),
+    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=1 << 16),
     Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]
+
+
+def line_images_per_second(input_bytes: int, baud: int = LINE_BAUD) -> float:
+    """The most that the line can bring."""
+    return baud / 10 / (input_bytes * LINE_OVERHEAD)

@@ -42,6 +42,10 @@ ARITY = {
     **dict.fromkeys(JOINS, (1, MOST_INPUTS)),
 }
 
+# Inputs that are axes, sizes and the like.
+INDICES = (*((kind, 1) for kind in (*REDUCTIONS, "ARG_MAX", "PAD", "EXPAND_DIMS")),
+           ("TRANSPOSE_CONV", 0))
+
 
 def verify(graph: Graph) -> list[Finding]:
     """All findings; operators of kinds that are not in ``ARITY`` are passed over."""

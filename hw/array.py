@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .multiply import Accumulator, PairMultiply, balanced_sum
+from .own import OwnRegister
 
 
 class Beat(data.Struct):
@@ -18,16 +19,18 @@ class ProcessingElement(wiring.Component):
     """Adds up ``lanes`` products each cycle, and hands the sum of a tile to its drain register.
 
     A word of weights comes with its beat, the activations that it belongs to a cycle of ``en``
-    later. ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by such a cycle. With the activations
-    of the word that is `last` the sum is complete after ``PE_CYCLES`` cycles of ``en``; a cycle
-    later, with or without ``en``, it is in ``drain``; or it is ``held`` until ``load`` puts it
-    there. With ``shift`` the drain takes over its neighbour's.
+    later. ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by such a cycle, and are what it
+    multiplies if it has registers of its ``own`` for that. With the activations of the word that is
+    `last` the sum is complete after `pe_cycles` cycles of ``en``; a cycle later, with or without
+    ``en``, it is in ``drain``; or it is ``held`` until ``load`` puts it there. With ``shift`` the
+    drain takes over its neighbour's.
     """
 
-    def __init__(self, *, lanes, acc_width, held=False):
+    def __init__(self, *, lanes, acc_width, held=False, own=False):
         self.lanes     = lanes
         self.acc_width = acc_width
         self.held      = held
+        self.own       = own
         word = data.ArrayLayout(signed(8), lanes)
         super().__init__({
             "en":     In(1),
@@ -46,11 +49,16 @@ class ProcessingElement(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        a, w, drain = (Signal.like(port, reset_less=True)
-                       for port in (self.a_o, self.w_o, self.drain))
-        m.d.comb += [self.a_o.eq(a), self.w_o.eq(w)]
+        w, drain = (Signal.like(port, reset_less=True) for port in (self.w_o, self.drain))
+        m.submodules.a = a = OwnRegister(len(Value.cast(self.a_i)))
+        m.d.comb += [a.en.eq(self.en), a.i.eq(self.a_i), self.a_o.eq(a.o), self.w_o.eq(w)]
         with m.If(self.en):
-            m.d.sync += [a.eq(self.a_i), w.eq(self.w_i), self.beat_o.eq(self.beat_i)]
+            m.d.sync += [w.eq(self.w_i), self.beat_o.eq(self.beat_i)]
+        activations, weights, beat = self.a_i, self.w_i, self.beat_o
+        if self.own:
+            activations, weights, beat = self.a_o, self.w_o, Signal(Beat, name="beat_own")
+            with m.If(self.en):
+                m.d.sync += beat.eq(self.beat_o)
 
         # Multiply and add in pairs, then add the pairs:
         pairs = []
@@ -58,15 +66,15 @@ class ProcessingElement(wiring.Component):
             m.submodules[f"multiply{lane}"] = multiply = PairMultiply()
             m.d.comb += multiply.en.eq(self.en)
             for k in range(min(2, self.lanes - lane)):
-                m.d.comb += [multiply.a[k].eq(self.a_i[lane + k]),
-                             multiply.b[k].eq(self.w_i[lane + k])]
+                m.d.comb += [multiply.a[k].eq(activations[lane + k]),
+                             multiply.b[k].eq(weights[lane + k])]
             pairs.append(multiply.o)
         total = Signal(signed(16 + (len(pairs) - 1).bit_length()), reset_less=True)
         beat_product, beat_pair, beat_total = (Signal(Beat, name=f"beat_{name}")
                                                for name in ("product", "pair", "total"))
         with m.If(self.en):
             m.d.sync += [total.eq(balanced_sum(pairs)),
-                         beat_product.eq(self.beat_o), beat_pair.eq(beat_product),
+                         beat_product.eq(beat), beat_pair.eq(beat_product),
                          beat_total.eq(beat_pair)]
 
         # Accumulate: the first sum of a tile replaces what the one before left.
@@ -98,8 +106,8 @@ class ProcessingElement(wiring.Component):
 class SystolicArray(wiring.Component):
     """``rows`` x ``columns`` elements: a row computes one output channel, a column one pixel.
 
-    Column ``c`` expects its activations ``c`` cycles after column 0. Rows take them in steps of
-    `requantizers` rows; so row ``r`` expects its weights ``r // requantizers`` cycles after row 0,
+    Column ``c`` expects its activations ``c`` cycles after column 0. They go down the rows in steps
+    of `rows_together`; so row ``r`` expects its weights ``r // rows_together`` cycles after row 0,
     and row 0 a cycle before column 0. The element in the last row and column completes a tile last;
     from then on cycles with ``shift`` bring the results to ``o``, `requantizers` neighbouring rows
     at a time: those of column 0 first. No element may complete its next sum before that. With
@@ -123,20 +131,19 @@ class SystolicArray(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         rows, columns = self.config.rows, self.config.columns
-        at_a_time = self.config.requantizers
+        at_a_time, step = self.config.requantizers, self.config.rows_together
         pe = {}
         for r in range(rows):
             for c in range(columns):
                 pe[r, c] = ProcessingElement(
                     lanes=self.config.lanes, acc_width=self.config.acc_width,
-                    held=self.config.whole_sums)
+                    held=self.config.whole_sums, own=self.config.own_activations)
                 m.submodules[f"pe_{r}_{c}"] = pe[r, c]
 
         for (r, c), element in pe.items():
             m.d.comb += [
                 element.en.eq(self.en),
-                element.a_i.eq(pe[r // at_a_time * at_a_time - 1, c].a_o if r >= at_a_time
-                               else self.a[c]),
+                element.a_i.eq(pe[r // step * step - 1, c].a_o if r >= step else self.a[c]),
                 element.w_i.eq(pe[r, c - 1].w_o if c else self.w[r]),
                 element.beat_i.eq(pe[r, c - 1].beat_o if c else self.beat[r]),
                 element.load.eq(self.load),

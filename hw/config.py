@@ -7,6 +7,7 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 
 import enum
 from dataclasses import dataclass
+from functools import cache, cached_property
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -28,7 +29,8 @@ PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
 PRODUCT_BITS = 18          # of two bytes, each less its zero point
 
-PE_CYCLES = 4              # of a processing element, from a word to the sum with it
+PE_CYCLES = 4              # of a processing element, from a word to the sum with it; and one where
+                           # it has activations of its own
 REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits
 
 
@@ -39,6 +41,7 @@ class EngineConfig:
     rows: int = 4                      # processing elements in a column: output channels at a time
     columns: int = 1                   # processing elements in a row: output pixels at a time
     lanes: int = 4                     # products an element adds up each cycle
+    rows_together: int = 1             # rows that have the same activations at a time
     tape_rows: int = 4                 # rows whose weights come in one beat of the tape
     scratchpad_bytes: int = 1 << 17    # activations; a power of two
     weight_words: int = 512            # words of `lanes` bytes that a row's weight ring holds
@@ -56,12 +59,14 @@ class EngineConfig:
     padding: bool = True               # whether windows may reach over the image's edges
 
     def __post_init__(self):
-        for name in ("rows", "columns", "lanes", "tape_rows"):
+        for name in ("rows", "columns", "lanes", "tape_rows", "rows_together"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        if self.rows % self.tape_rows:
-            raise ValueError(f"tape_rows must divide rows={self.rows}, not {self.tape_rows!r}")
+        for name in ("tape_rows", "rows_together"):
+            value = getattr(self, name)
+            if self.rows % value:
+                raise ValueError(f"{name} must divide rows={self.rows}, not {value!r}")
         if self.requantizers < 1 or self.rows % self.requantizers \
                 or self.word_bytes % self.requantizers or self.banks % self.requantizers:
             raise ValueError(f"requantizers must divide rows={self.rows} and the scratchpad's word "
@@ -139,26 +144,25 @@ class EngineConfig:
         """Records of a layer with `shared_record`: two for each requantizer."""
         return 2 * self.requantizers
 
-    @property
+    @cached_property
     def header_beats(self):
         """Beats of a packet's header."""
         return -(-HEADER.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def record_beats(self):
         """Beats of one requantizer record."""
         return -(-RECORD.size // (8 * self.tape_bytes))
 
-    @property
+    @cached_property
     def layer_beats(self):
         """Beats of a layer's configuration."""
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
 
     @property
     def row_steps(self):
-        """Steps that activations take through the rows: `requantizers` rows have them at a time,
-        as their results leave together."""
-        return self.rows // self.requantizers
+        """Steps that activations take through the rows."""
+        return self.rows // self.rows_together
 
     @property
     def skew(self):
@@ -166,15 +170,26 @@ class EngineConfig:
         return self.row_steps + self.columns - 2
 
     @property
+    def pe_cycles(self):
+        """Cycles of a processing element from a word to the sum with it."""
+        return PE_CYCLES + self.own_activations
+
+    @property
+    def own_activations(self):
+        """Whether each element has a register for activations that come to several rows: where
+        there are many, these are far apart."""
+        return self.rows_together > 1 and self.whole_sums
+
+    @property
     def array_latency(self):
         """Cycles from the last word of a tile at the array's corner to its last complete sum."""
-        return self.skew + PE_CYCLES
+        return self.skew + self.pe_cycles
 
     @property
     def tile_spacing(self):
         """Least cycles from one array tile to the next, so that results can shift out. With
         `whole_sums` they are held until the last one is there, and the next tile goes on."""
-        results = self.row_steps * self.columns
+        results = self.rows * self.columns // self.requantizers
         return max(results, self.skew + 1) if self.whole_sums else results + self.skew
 
     @property
@@ -219,6 +234,7 @@ class Mode(enum.IntEnum):
     ADD = 3        # the vector unit: the two taps side by side, for the requantizer to weigh
 
 
+@cache
 def layer_layout(config):
     """The configuration of one layer: loop counts less one, strides in bytes, and modes.
 

@@ -27,6 +27,18 @@ class Logic:
         return two_rows_multiply(component)
 
 
+    def get_own_register(self, component):
+        """Flip-flops as cells: Yosys makes one of two of its own that hold the same, and a net
+        that feeds the multipliers of several rows takes 15 ns."""
+        m = Module()
+        for bit in range(component.width):
+            m.submodules[f"bit{bit}"] = Instance(
+                "TRELLIS_FF", p_GSR="DISABLED", p_CEMUX="CE", p_CLKMUX="CLK", p_LSRMUX="LSR",
+                p_REGSET="RESET", p_SRMODE="LSR_OVER_CE", i_CLK=ClockSignal(), i_LSR=Const(0),
+                i_CE=component.en, i_DI=component.i[bit], o_Q=component.o[bit])
+        return m
+
+
 class Slices(Logic):
     """... and of slices that add two rows at once, in half of the room. (Yosys 0.70 fails to map an
     array of more than one column of them, at an assertion in its ABC9 pass.)"""

@@ -34,8 +34,8 @@ class Vector(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        config = self.config
-        lanes, at_a_time = config.word_bytes, config.requantizers
+        config, lanes = self.config, self.config.word_bytes
+        at_a_time = config.requantizers
         low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
                      for name in ("low", "high"))
         capture, both = self.valid & self.last, self.pair | self.multiply
@@ -53,21 +53,21 @@ class Vector(wiring.Component):
                     m.d.sync += [low[lane].eq(low[lane + at_a_time]),
                                  high[lane].eq(high[lane + at_a_time])]
         for lane, o in enumerate(self.o):
-            digit = Signal(signed(config.digit_width), name=f"digit{lane}")
-            flipped = Signal(signed(8), name=f"flipped{lane}")
+            digit, flipped = (Signal(signed(width), name=f"{name}{lane}")
+                              for name, width in (("digit", config.digit_width), ("flipped", 8)))
             m.d.comb += [digit.eq(low[lane]), flipped.eq(high[lane] ^ self.flip.replicate(8)),
                          o.eq(Mux(self.pair, Cat(digit, flipped).as_signed(), low[lane]))]
 
-        # A product is made while its lane is on the way to the front:
-        for lane, o in enumerate(self.o if config.multiplication else ()):
-            following = min(lane + at_a_time, lanes - 1)
-            product = Signal(signed(PRODUCT_BITS), name=f"product{lane}")
-            factors = [Mux(capture, bests[lane], low[following]),
-                       Mux(capture, self.word[lane], high[following])]
-            one, two = (factor - zero_point
-                        for factor, zero_point in zip(factors, self.zero_points, strict=True))
-            with m.If(capture | self.shift):
-                m.d.sync += product.eq(one * two)
-            with m.If(self.multiply):
-                m.d.comb += o.eq(product)
+            # A product is made while its lane is on the way to the front:
+            if config.multiplication:
+                following = min(lane + at_a_time, lanes - 1)
+                product = Signal(signed(PRODUCT_BITS), name=f"product{lane}")
+                factors = [Mux(capture, bests[lane], low[following]),
+                           Mux(capture, self.word[lane], high[following])]
+                one, two = (factor - zero_point
+                            for factor, zero_point in zip(factors, self.zero_points, strict=True))
+                with m.If(capture | self.shift):
+                    m.d.sync += product.eq(one * two)
+                with m.If(self.multiply):
+                    m.d.comb += o.eq(product)
         return m

@@ -21,8 +21,8 @@ class WeightRings(wiring.Component):
     ``i`` takes the tape's beats: ``tape_rows`` rows of one word, then the next rows; it waits
     while the ring is full of words that have not been let go of.
 
-    ``read`` and ``r_addr`` ask for a word of the first `requantizers` rows; the next ones read it a
-    cycle of ``en`` later, and each gives it a cycle after, until the next cycle of ``en``, as the
+    ``read`` and ``r_addr`` ask for a word of the first `rows_together` rows; the next ones read it
+    a cycle of ``en`` later, and each gives it a cycle after, until the next cycle of ``en``, as the
     array wants it.
     ``written`` counts the words that came in, modulo twice the ring.
     """
@@ -71,12 +71,12 @@ class WeightRings(wiring.Component):
                                                        for lane in range(config.lanes))),
                 r.en.eq(self.en), r.addr.eq(addr), self.w[row].eq(r.data),
             ]
-            if row % config.requantizers == 0:
+            if row % config.rows_together == 0:
                 next_read, next_addr = Signal(WeightRead), Signal.like(self.r_addr)
                 with m.If(self.en):
                     m.d.sync += [next_read.eq(read), next_addr.eq(addr)]
             m.d.comb += self.beat[row].eq(next_read.beat)
-            if row % config.requantizers == config.requantizers - 1:
+            if row % config.rows_together == config.rows_together - 1:
                 read, addr = next_read, next_addr
 
         # The last row has read the word once its request has come out behind it:

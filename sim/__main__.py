@@ -8,15 +8,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from compiler.errors import ModelError
+from compiler.arguments import array_file, positive
+from compiler.errors import DataError, ModelError
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
 from sim import report
-from sim.arguments import array_file, positive
 from sim.board import SimulatedBoard
 from sim.compiled import SimulationError
-from sim.data import DataError
 from sim.design import design
 from sim.device import Stalled
 from sim.pty import Terminal

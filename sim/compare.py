@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.golden import Golden
 from compiler.program import Program
 from sim.compiled import Machine
 from sim.device import from_stream, to_stream
-from sim.golden import Golden
 from sim.rtl import RtlEngine
 
 # Cycles from a layer's last value to the byte's arrival in its bank: address and data have a

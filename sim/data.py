@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compiler.errors import DataError
 from compiler.ir import Tensor
 from compiler.numerics import round_away
 
@@ -35,10 +36,6 @@ DIMENSIONS = {IMAGES: 3, LABELS: 1}
 
 SIDE = 28
 SHAPES = ([1, SIDE, SIDE, 1], [1, SIDE * SIDE], [1, SIDE, SIDE], [1, 1, SIDE, SIDE])
-
-
-class DataError(Exception):
-    """Images that cannot be had or used; the text is one sentence for the user."""
 
 
 @dataclass(frozen=True)

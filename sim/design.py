@@ -3,13 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants
 from compiler.image import engine_hash, slot_image
 from compiler.ir import Graph
 from compiler.program import Program
 from compiler.reader import read_model
-from compiler.size import fit
+from compiler.size import fit, slot_of
 from compiler.targets import Target
 from hw.system import SystemConfig
 from sim.made import crc_of_made, golden_vector
@@ -38,13 +37,8 @@ def image_of(program: Program) -> bytes:
 def design(target: Target, model: Path, profile: str, clock_hz: int | None = None) -> Design:
     """Compiles the model for an engine of its size. ModelError where the board has no room."""
     program = fit(graph_of(model), target.engine, profile)
+    slot_bytes = slot_of(program, target)
     image = image_of(program)
-    if len(image) > target.slot_bytes:
-        raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
-                         f"{target.slot_bytes:,} bytes would have to hold {len(image):,}")
-    slot_bytes = target.slot_bytes
-    if not target.flash_dq:                      # what is near is fast: no more than it needs
-        slot_bytes = min(slot_bytes, 1 << (len(image) - 1).bit_length())
     return Design(target, program, image, SystemConfig(
         engine=program.config, clock_hz=clock_hz or target.clock_hz, board=target.number,
         ring_bytes=target.ring_bytes, engine_name=engine_hash(program.config),

@@ -69,16 +69,6 @@ def from_stream(program: Program, stream: np.ndarray) -> list[np.ndarray]:
             for part, index in zip(parts, device.outputs, strict=True)]
 
 
-def input_bytes(program: Program) -> int:
-    """Bytes that one image brings in."""
-    return sum(tensor_bytes(program, index) for index in program.partition.device.inputs)
-
-
-def output_bytes(program: Program) -> int:
-    """Bytes that come out for one image."""
-    return sum(tensor_bytes(program, index) for index in program.partition.device.outputs)
-
-
 def tape_beats(program: Program) -> np.ndarray:
     """The tape as uint8 ``[beats, tape_bytes]``."""
     return np.frombuffer(program.tape, np.uint8).reshape(-1, program.config.tape_bytes)

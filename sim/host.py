@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden import Golden
 from compiler.legacy import flip
 from compiler.program import Program
-from sim.golden import Golden
 
 
 class Host:

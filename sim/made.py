@@ -5,11 +5,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden import Golden
 from compiler.layers import Layer
-from compiler.program import Program
+from compiler.program import Program, input_bytes
 from hw.config import GOLDEN_SEED, GOLDEN_TAPS, Mode
-from sim.device import input_bytes
-from sim.golden import Golden
 
 
 def addresses(layer: Layer, columns: int) -> np.ndarray:

@@ -5,12 +5,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from amaranth.sim import Simulator
 
-from compiler.program import Program
+from compiler.program import Program, output_bytes
 from sim.bench import Bench
 from sim.device import (
     DeviceRun,
     from_stream,
-    output_bytes,
     patience,
     stalled,
     tape_beats,

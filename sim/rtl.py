@@ -8,15 +8,13 @@ from functools import lru_cache
 
 import numpy as np
 
-from compiler.program import Program
+from compiler.program import Program, input_bytes, output_bytes
 from hw.config import EngineConfig
 from sim.bench import Bench
 from sim.compiled import Design, Machine, compile_design
 from sim.device import (
     DeviceRun,
     from_stream,
-    input_bytes,
-    output_bytes,
     patience,
     stalled,
     tape_beats,

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from compiler.errors import ModelError
+from compiler.arrays import check_outputs_path, read_inputs, write_file, write_outputs
+from compiler.errors import DataError, ModelError
 from compiler.fold import drop_unused, fold_constants
+from compiler.golden import Golden
 from compiler.ir import Graph
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
 from compiler.rules import check
 from compiler.targets import DEFAULT, Target
 from hw.config import EngineConfig
-from sim.arrays import check_outputs_path, read_inputs, write_file, write_outputs
 from sim.compare import difference, equal_images, locate
-from sim.data import DataError, load, quantize_input
+from sim.data import load, quantize_input
 from sim.device import DeviceRun, to_stream
-from sim.golden import Golden
 from sim.host import Host
 from sim.netlist.engine import NetlistEngine
 from sim.python_engine import PythonEngine

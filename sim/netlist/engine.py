@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import ModelError
+from compiler.program import output_bytes
 from compiler.targets import Target
 from hw.link.codec import DATA_BYTES, Decoder, Frame, Result, Status, Welcome, encode
 from hw.link.receive import Type
 from sim.board import SimulatedBoard
 from sim.design import design
-from sim.device import DeviceRun, Stalled, from_stream, output_bytes, to_stream
+from sim.device import DeviceRun, Stalled, from_stream, to_stream
 
 from .board import load_board
 

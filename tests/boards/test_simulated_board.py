@@ -11,9 +11,9 @@ from small_models import dense
 from boards.__main__ import main
 from boards.driver import BoardError, Driver
 from compiler.cycles import predict
+from compiler.golden import Golden
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.board import SimulatedBoard
-from sim.golden import Golden
 
 BOARDS = ("icebreaker", "upduino", "hx8k", "ulx3s-85f")
 SIZES = (24, 16, 10)
@@ -209,8 +209,10 @@ def test_wrong_board(capsys, folder):
 
 def test_other_engine(capsys, folder):
     """A model that needs what the board's engine lacks is refused before anything is written."""
-    (folder / "large.tflite").write_bytes(dense(6000, 10))
+    (folder / "large.tflite").write_bytes(dense(3800, 300))
     _, board = board_of("icebreaker", folder / "first.tflite")
     with plugged_in(board) as line:
         message = refused(capsys, 3, "load", folder / "large.tflite", "--port", line.path)
-    assert "scratchpad" in message
+    assert message == (
+        "error: the activations need 4100 bytes of scratchpad, but there are 4096; step 1 holds "
+        "4100 bytes (0 3800, 3 300); use a board with more memory or a smaller model")

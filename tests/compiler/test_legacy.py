@@ -3,10 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.golden import run
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.legacy import flip, to_int8
 from compiler.reader import read_model
-from sim.golden import run
 
 CONFORMANCE = Path(__file__).parents[3] / "shared" / "conformance"
 

@@ -5,11 +5,11 @@ import pytest
 
 from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants
+from compiler.golden import run
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.legacy import flip
 from compiler.partition import partition
 from compiler.reader import read_model
-from sim.golden import run
 
 MODELS = Path(__file__).parents[3] / "shared" / "models"
 F, I8, U8 = "float32", "int8", "uint8"

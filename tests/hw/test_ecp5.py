@@ -2,6 +2,7 @@ import pytest
 from prove import needs_yosys, prove_same
 
 from hw.ecp5 import Slices
+from hw.own import OwnRegister
 from hw.rows import TwoRows
 
 
@@ -10,6 +11,11 @@ from hw.rows import TwoRows
 def test_two_rows(tmp_path, subtract):
     prove_same(tmp_path, lambda: TwoRows(subtract=subtract), Slices(), cells=["CCU2C"],
                clocked=False)
+
+
+@needs_yosys
+def test_own_register(tmp_path):
+    prove_same(tmp_path, lambda: OwnRegister(3), Slices(), cells=["TRELLIS_FF"])
 
 
 class Wrong(Slices):

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler.errors import DataError
+from compiler.golden import run
 from compiler.ir import Quantization, Tensor
 from compiler.reader import read_model
 from sim import data
-from sim.data import DataError, load, quantize_input
-from sim.golden import run
+from sim.data import load, quantize_input
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"
 IMAGES, LABELS = data.IMAGES, data.LABELS

@@ -8,11 +8,11 @@ import pytest
 from equal import equal_to_runtime
 from operator_models import OperatorModel
 
+from compiler.golden import Golden
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
 from compiler.targets import DEFAULT, TARGETS
 from sim.compare import locate
-from sim.golden import Golden
 from sim.made import addresses, made_bytes
 
 WINDOW = {"padding": 0, "stride_h": 1, "stride_w": 1}

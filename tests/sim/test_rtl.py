@@ -14,10 +14,10 @@ from small_models import dense
 
 from compiler.cycles import predict
 from compiler.errors import ModelError
+from compiler.golden import Golden
 from compiler.program import Program, compile_model
 from compiler.targets import DEFAULT, TARGETS
 from hw.config import EngineConfig
-from sim.golden import Golden
 from sim.host import Host
 from sim.rtl import RtlEngine
 
@@ -58,6 +58,9 @@ GEOMETRIES = {
     "two ports": EngineConfig(rows=3, columns=2, lanes=3, tape_rows=1, write_port=True),
     "four results": EngineConfig(rows=8, columns=1, lanes=8, tape_rows=4, whole_sums=True,
                                  requantizers=4, write_port=True, channel_records=16, results=16),
+    "rows together": EngineConfig(rows=4, columns=2, lanes=4, rows_together=2, tape_rows=1),
+    "all together": EngineConfig(rows=8, columns=1, lanes=8, rows_together=4, tape_rows=4,
+                                 whole_sums=True, requantizers=4, write_port=True),
     "two of columns": EngineConfig(rows=4, columns=3, lanes=4, tape_rows=4, whole_sums=True,
                                    requantizers=2, write_port=True, acc_width=26),
     "small rings": EngineConfig(weight_words=16, channel_records=8, results=16, tape_rows=1),

@@ -6,11 +6,11 @@ import numpy as np
 from oracles import outputs_of
 
 from compiler.cycles import predict
+from compiler.golden import Golden
 from compiler.program import Program, compile_model
 from compiler.reader import read_model
 from compiler.targets import DEFAULT
 from hw.config import EngineConfig
-from sim.golden import Golden
 from sim.host import Host
 from sim.rtl import RtlEngine
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-PROGRAM = Path(__file__).parents[1] / "sim" / "oracle.py"
+PROGRAM = Path(__file__).with_name("oracle.py")
 RUNTIMES = {"litert": "ai_edge_litert", "tflm": "tflite_micro"}
 
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.fixedpoint import inverse_square_root, softmax_exponentials, softmax_rows
+from compiler.golden.kernel import Kernel, blocks, constant
+from compiler.golden.pointwise import unary
 from compiler.ir import Graph, Operator
 from compiler.numerics import double_rounding, integer_range
-from sim.golden.kernel import Kernel, blocks, constant
-from sim.golden.pointwise import unary
 
 
 def quantize(graph: Graph, op: Operator, profile: str) -> Kernel:

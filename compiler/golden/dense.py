@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.accumulate import Requantizer, centred, float_type
+from compiler.golden.kernel import Kernel, blocks, constant, has_input
 from compiler.ir import Graph, Operator
 from compiler.requantize import dot_product_rules, product_rule, weight_zero_point
-from sim.golden.accumulate import Requantizer, centred, float_type
-from sim.golden.kernel import Kernel, blocks, constant, has_input
 
 # Input values in one matrix product.
 BLOCK = 1 << 19

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES, concatenation_tables, move, moved_positions
-from sim.golden.kernel import Kernel
 
 
 def reshape(graph: Graph, op: Operator, profile: str) -> Kernel:

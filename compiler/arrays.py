@@ -4,12 +4,13 @@ import io
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from compiler.errors import DataError
 from compiler.ir import Graph, Tensor
 from compiler.program import write_whole
-from sim.data import DataError
 
 # What numpy raises on files that are not its own, or are damaged.
 BROKEN = (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile)
@@ -82,7 +83,8 @@ def write_outputs(path: Path, outputs: Sequence[np.ndarray]) -> None:
     if path.suffix == ".npy":
         np.save(content, outputs[0])
     else:
-        np.savez(content, **{f"out{position}": array for position, array in enumerate(outputs)})
+        named: dict[str, Any] = {f"out{position}": array for position, array in enumerate(outputs)}
+        np.savez(content, **named)
     write_file(path, content.getvalue())
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.conv import Window
+from compiler.golden.kernel import Kernel, blocks
 from compiler.ir import Graph, Operator
 from compiler.numerics import average_rounding, integer_range
 from compiler.requantize import (
@@ -14,8 +16,6 @@ from compiler.requantize import (
     rescale_rule,
     window_counts,
 )
-from sim.golden.conv import Window
-from sim.golden.kernel import Kernel, blocks
 
 # Input values in one block of images.
 BLOCK = 1 << 19

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.binary import BINARY_KINDS, binary_table
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.unary import UNARY_KINDS, unary_table
-from sim.golden.kernel import Kernel
 
 
 def unary(graph: Graph, op: Operator, profile: str) -> Kernel:

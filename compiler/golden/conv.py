@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.golden.accumulate import Requantizer, centred, float_type
+from compiler.golden.kernel import Kernel, blocks, constant, has_input
 from compiler.ir import Graph, Operator
 from compiler.requantize import dot_product_rules, padding_before, weight_zero_point
-from sim.golden.accumulate import Requantizer, centred, float_type
-from sim.golden.kernel import Kernel, blocks, constant, has_input
 
 # Values of one block of unrolled windows, so that memory stays bounded and near the cache.
 BLOCK = 1 << 19
@@ -26,8 +26,8 @@ class Window:
     output: tuple[int, int]
 
     @classmethod
-    def of(cls, op: Operator, size: tuple[int, int], image: tuple[int, int],
-           output: tuple[int, int]) -> "Window":
+    def of(cls, op: Operator, size: tuple[int, int], image: tuple[int, ...],
+           output: tuple[int, ...]) -> "Window":
         """The window of an operator; ``image`` and ``output`` are its heights and widths."""
         stride = (op.options["stride_h"], op.options["stride_w"])
         dilation = (op.options.get("dilation_h_factor", 1), op.options.get("dilation_w_factor", 1))
@@ -36,7 +36,8 @@ class Window:
                            dilation[a])
             for a in (0, 1)
         )
-        return cls(size, stride, dilation, (before[0], before[1]), image, output)
+        return cls(size, stride, dilation, (before[0], before[1]), (image[0], image[1]),
+                   (output[0], output[1]))
 
     def pad(self, x: np.ndarray, fill: float) -> np.ndarray:
         """``[N, H, W, C]`` with as much around it as the windows reach over its edges."""

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.errors import ModelError
+from compiler.golden import conv, dense, edges, move, pointwise, pool, resize
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator, Tensor
 from compiler.numerics import PROFILES
-from sim.golden import conv, dense, edges, move, pointwise, pool, resize
-from sim.golden.kernel import Kernel
 
 # From the operator's kind to the function that prepares its kernel: weights are converted and
 # tables built once, then the kernel runs on any number of images.

@@ -12,6 +12,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def natural(text: str) -> int:
+    """A whole number from 0 on."""
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 on, not {text!r}")
+    return int(text)
+
+
+def indices(text: str) -> tuple[int, ...]:
+    """``I,J,..``, a place in a tensor."""
+    if not re.fullmatch(r"[0-9]{1,9}(,[0-9]{1,9})*", text):
+        raise argparse.ArgumentTypeError(f"must be whole numbers like 0,3,5, not {text!r}")
+    return tuple(map(int, text.split(",")))
+
+
 def array_file(text: str) -> Path:
     """A path that ends as array files do."""
     if Path(text).suffix not in (".npy", ".npz"):

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.numerics import truncated_divide
 from compiler.resize import bilinear_taps
-from sim.golden.kernel import Kernel
 
 
 def resize_bilinear(graph: Graph, op: Operator, profile: str) -> Kernel:

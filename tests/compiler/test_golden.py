@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from compiler import golden
 from compiler.errors import ModelError
+from compiler.golden.accumulate import PASS, Requantizer, float_type
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.numerics import DoubleRounding, Float64Rounding
 from compiler.reader import read_model
-from sim import golden
-from sim.golden.accumulate import PASS, Requantizer, float_type
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 CONFORMANCE = sorted((SHARED / "conformance" / "data").glob("*.npz"))
 MODELS = sorted(p for p in (SHARED / "models").rglob("*.npz") if "mnist10k" not in p.name)
 MNIST = sorted((SHARED / "models" / "mnist").glob("*.mnist10k.npz"))
 IMAGES = SHARED / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
-ORACLE = Path(__file__).with_name("oracle.py")
+ORACLE = Path(__file__).parents[1] / "support" / "oracle.py"
 
 absent = pytest.mark.skipif(not CONFORMANCE, reason="the shared folder is not there")
 
@@ -180,7 +180,7 @@ def test_outputs_alone_or_every_tensor():
 
 
 def test_images_are_taken_a_block_at_a_time(monkeypatch):
-    monkeypatch.setattr("sim.golden.engine.BLOCK_BYTES", 40)         # two images of 18 bytes
+    monkeypatch.setattr("compiler.golden.engine.BLOCK_BYTES", 40)         # two images of 18 bytes
     model = golden.Golden(two_relus())
     assert model.block == 2
     x = np.arange(-60, 60, dtype=np.int8).reshape(20, 2, 3)[:7]

@@ -1,0 +1,96 @@
+"""Models on boards, beside what others have published: ``python -m bench.models [MODEL...]``.
+
+Without arguments, the shipped models. Cycles are predicted, with the tape where the board has it;
+``--simulate`` runs two images on the RTL as well, with the tape in memory, and compares that with
+the prediction for it. Images a second are those of the chip, at the board's clock (bench.boards
+has what was reached). The tables are Markdown, as the README has them.
+"""
+
+import argparse
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from bench.peers import PEERS
+from compiler.cycles import predict
+from compiler.errors import ModelError
+from compiler.program import Program, compile_model
+from compiler.targets import TARGETS, Target
+from sim.rtl import RtlEngine
+
+SHIPPED = sorted((Path(__file__).parents[1] / "models").glob("*.tflite"))
+BOARDS = ("icebreaker", "hx8k", "ulx3s-25f", "ulx3s-85f")
+IMAGES = 2                       # the second one finds the engine as every later one does
+# The MLPerf Tiny models' files in mlcommons/tiny, and what `PEERS` calls them.
+KNOWN = {"kws_ref_model": "kws", "pretrainedResnet_quant": "resnet8", "vww_96_int8": "vww",
+         "ad01_int8": "ad"}
+COLUMNS = ("model", "cycles an image", "of the array", "images/s", "scratchpad", "tape", "where")
+
+
+def agrees(program: Program) -> bool:
+    """Whether the RTL takes the predicted cycles, with inputs of zero."""
+    device = program.partition.device
+    inputs = [np.zeros((IMAGES, *device.tensors[index].shape), np.int8)
+              for index in device.inputs]
+    return RtlEngine(program, threads=1).run(inputs).cycles_per_image \
+        == predict(program, IMAGES).per_image
+
+
+def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
+    """A model's row, and whether the simulation agreed."""
+    try:
+        program = compile_model(model, target.engine)
+    except ModelError as error:
+        return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True
+    cycles = predict(program, IMAGES, target).per_image
+    macs = sum(layer.macs for layer in program.layers)
+    return [model.stem, f"{cycles:,}", f"{macs / cycles / target.engine.macs:.1%}",
+            f"{target.clock_hz / cycles:,.0f}", f"{program.plan.peak_bytes:,}",
+            f"{len(program.tape):,}", "flash" if target.flash_dq else "block RAM",
+            ], not simulate or agrees(program)
+
+
+def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
+    """Markdown."""
+    lines = [f"| {' | '.join(columns)} |", f"|{'--|' + '--:|' * (len(columns) - 1)}"]
+    return "\n".join(lines + [f"| {' | '.join(one)} |" for one in rows])
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.models", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("models", nargs="*", type=Path, metavar="MODEL", default=SHIPPED)
+    parser.add_argument("--boards", nargs="+", choices=TARGETS, default=BOARDS, metavar="BOARD")
+    parser.add_argument("--simulate", action="store_true", help="compare with the RTL")
+    args = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
+          + ", ".join(f"{name} {version(name)}" for name in ("amaranth", "numpy", "llvmlite")))
+    agreed = True
+    for name in args.boards:
+        target = TARGETS[name]
+        rows = []
+        for model in args.models:
+            found, same = row(model, target, args.simulate)
+            rows.append(found)
+            if not same:
+                agreed = False
+                print(f"{model.stem}: simulated cycles are not the predicted ones",
+                      file=sys.stderr)
+        print(f"\n{name}: {target.engine.macs} MACs a cycle at {target.clock_hz / 1e6:g} MHz"
+              + (", predicted = simulated" if args.simulate and agreed else "")
+              + f"\n\n{table(COLUMNS, rows)}", flush=True)
+    known = [KNOWN[model.stem] for model in args.models if model.stem in KNOWN]
+    if known:
+        print("\nInferences a second that others have published:\n\n"
+              + table(("system", *known, "source"), [
+                  [peer.name, *(f"{peer.rates[model]:,g}" if model in peer.rates else ""
+                                for model in known), peer.source] for peer in PEERS]))
+    return 0 if agreed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What an engine takes of a board's device, predicted from engines that were measured there.
+
+``measured.json`` holds what Yosys and nextpnr made of some of the engines that
+``compiler/size.py`` may choose; ``python -m bench.area`` writes it. The others follow from those
+of the same board: logic cells grow about linearly with what differs, memories in whole blocks.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from math import log2
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw.config import EngineConfig
+
+MEASURED = Path(__file__).with_name("measured.json")
+KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
+CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "padding")     # by compiler/size.py
+BLOCK_BYTES = {"ice40": 512, "ecp5": 2048}
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """``used`` holds, for each kind that the device has, how many of how many are taken."""
+
+    board: str
+    family: str
+    engine: dict[str, Any]                       # EngineConfig, by name
+    slot_bytes: int
+    netlist: str                                 # a hash of the design that was measured
+    used: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def design(self) -> tuple[str, dict[str, Any], int]:
+        """What was measured, whatever its netlist was at the time."""
+        return self.board, self.engine, self.slot_bytes
+
+    def of_kind(self, board: str, engine: dict[str, Any]) -> bool:
+        """Whether it tells something of ``engine`` on ``board``."""
+        return self.board == board and self.engine | {name: engine[name] for name in CHOSEN} \
+            == engine
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``error`` is the largest that was found by predicting each measured design from the
+    others."""
+
+    used: int
+    of: int
+    error: int
+    designs: int                                 # that it comes from
+
+
+@cache
+def measurements() -> tuple[Measurement, ...]:
+    """All of them; none where the file is not there."""
+    if not MEASURED.exists():
+        return ()
+    return tuple(Measurement(**row) for row in json.loads(MEASURED.read_text())["designs"])
+
+
+def estimate(board: str, engine: EngineConfig, slot_bytes: int) -> dict[str, Estimate]:
+    """What ``engine`` takes, by kind; nothing where no such engine was measured on the board."""
+    wanted = asdict(engine)
+    rows = [row for row in measurements() if row.of_kind(board, wanted)]
+    if len(rows) < 2:
+        return {}
+    wanted_row = Measurement(board, rows[0].family, wanted, slot_bytes, "")
+    found = {}
+    for kind in rows[0].used:
+        errors = [abs(predicted(kind, rows[:index] + rows[index + 1:], row) - row.used[kind][0])
+                  for index, row in enumerate(rows)]
+        found[kind] = Estimate(predicted(kind, rows, wanted_row), rows[0].used[kind][1],
+                               max(errors), len(rows))
+    return found
+
+
+def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
+    """How many of a kind ``wanted`` takes, by least squares over ``rows``."""
+    counts = np.array([row.used[kind][0] for row in rows], float)
+    if np.ptp(counts) == 0:
+        return int(counts[0])
+    features = cell_features if kind == "logic cells" else block_features
+    known = np.array([features(row) for row in rows], float)
+    centre = known.mean(axis=0)
+    weights, *_ = np.linalg.lstsq(known - centre, counts - counts.mean(), rcond=1e-9)
+    return round(float(counts.mean() + (np.array(features(wanted)) - centre) @ weights))
+
+
+def cell_features(row: Measurement) -> list[float]:
+    """What logic cells grow with: widths of addresses, of the multiplier, and what is left out."""
+    return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
+            row.engine["addition"], row.engine["padding"], log2(row.slot_bytes)]
+
+
+def block_features(row: Measurement) -> list[float]:
+    """What block RAMs grow with: those of the scratchpad's banks, and those of the tape."""
+    block = BLOCK_BYTES[row.family]
+    banks = EngineConfig(**row.engine).banks
+    return [banks * -(-row.engine["scratchpad_bytes"] // (banks * block)), row.slot_bytes / block]

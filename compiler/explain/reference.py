@@ -1,0 +1,87 @@
+"""What TFLite's reference kernels do for one output value, operator by operator."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from compiler.explain.site import Site
+from compiler.explain.steps import Term, Work
+from compiler.explain.sums import average, dot_product, maximum, reduced_extreme, reduction
+from compiler.explain.values import (
+    FUNCTIONS,
+    addition,
+    arg_max,
+    function,
+    leaky,
+    looked_up,
+    product,
+    rescaled,
+    softmax,
+    to_float,
+)
+from compiler.golden.engine import KERNELS
+
+
+def reference(site: Site) -> Work | None:
+    """The work of one element; None where its kind is not written down here."""
+    explain = KINDS.get(site.op.kind)
+    return explain(site) if explain else None
+
+
+def moved(site: Site) -> Work:
+    """Operators that only move bytes: the kernel is run on positions in place of values."""
+    if site.op.kind == "CONCATENATION":
+        return joined(site)
+    kernel = KERNELS[site.op.kind](site.graph, site.op, site.profile)
+    inputs, names, start = [], [], 1 << 20
+    for position, index in enumerate(site.op.inputs):
+        if index < 0:
+            continue
+        tensor = site.graph.tensors[index]
+        numbers = np.arange(math.prod(tensor.shape), dtype=np.int64).reshape(1, *tensor.shape)
+        names.append((position, start))
+        inputs.append(numbers + start)
+        start += math.prod(tensor.shape)
+    found = int(kernel(inputs)[site.output_at][(0, *site.element)])
+    if found < 1 << 20:
+        work = Work(value=found)
+        work.step("y", "filled in: outside of the input", f"Z3 = {site.output.zero_point}", found)
+        return work
+    position, first = max((name for name in names if name[1] <= found), key=lambda name: name[1])
+    at = tuple(map(int, np.unravel_index(found - first, site.tensor(position).shape)))
+    x = site.value(position, at)
+    work = Work(terms=[Term(at, x)], value=x)
+    name = "x" if len(names) == 1 else f"input {position + 1}"
+    work.step("y", f"{name}{list(at)}, moved", "", x)
+    return work
+
+
+def joined(site: Site) -> Work:
+    """CONCATENATION: which of the inputs, and where in it."""
+    axis = site.op.options["axis"] % len(site.output.shape)
+    at, position = list(site.element), 0
+    while at[axis] >= site.tensor(position).shape[axis]:
+        at[axis] -= site.tensor(position).shape[axis]
+        position += 1
+    x = site.value(position, tuple(at))
+    work = Work(terms=[Term(tuple(at), x)], value=x)
+    work.step("y", f"input {position + 1}{at}, moved", "", x)
+    return work
+
+
+KINDS: dict[str, Callable[[Site], Work]] = {
+    **dict.fromkeys(("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV"),
+                    dot_product),
+    "AVERAGE_POOL_2D": average, "MAX_POOL_2D": maximum,
+    "MEAN": reduction, "SUM": reduction,
+    "REDUCE_MAX": reduced_extreme, "REDUCE_MIN": reduced_extreme,
+    "ADD": addition, "SUB": addition, "MUL": product,
+    **dict.fromkeys(("PRELU", "MAXIMUM", "MINIMUM"), looked_up),
+    **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1", "QUANTIZE"), rescaled),
+    "LEAKY_RELU": leaky, **dict.fromkeys(FUNCTIONS, function),
+    "DEQUANTIZE": to_float, "SOFTMAX": softmax, "ARG_MAX": arg_max,
+    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PAD", "TRANSPOSE", "SLICE",
+                     "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "CONCATENATION", "MIRROR_PAD",
+                     "SPACE_TO_DEPTH", "RESIZE_NEAREST_NEIGHBOR"), moved),
+}

@@ -1,0 +1,162 @@
+"""Operators that add up: convolutions, dense layers, pooling, reductions."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from compiler.explain.site import Site, window
+from compiler.explain.steps import Term, Work, clamp, requantize, signed
+from compiler.multipliers import bias_of
+from compiler.numerics import integer_range
+from compiler.requantize import (
+    average_rule,
+    dot_product_rules,
+    mean_axes,
+    mean_rule,
+    output_range,
+    padding_before,
+    rescale_rule,
+    weight_scales,
+    weight_zero_point,
+)
+
+
+def positions(site: Site) -> Iterator[tuple[tuple[int, ...] | None, tuple[int, ...]]]:
+    """Where each product takes its input (None: outside of the image) and its weight."""
+    source, weights, at = site.source.shape, site.tensor(1).shape, site.element
+    match site.op.kind:
+        case "FULLY_CONNECTED":
+            depth = weights[1]
+            row = int(np.ravel_multi_index(at, site.output.shape)) // weights[0]
+            for index in range(depth):
+                yield tuple(map(int, np.unravel_index(row * depth + index, source))), \
+                    (at[-1], index)
+        case "TRANSPOSE_CONV":
+            o = site.op.options
+            top, left = (padding_before(o["padding"], site.output.shape[axis], source[axis],
+                                        o[f"stride_{'hw'[axis - 1]}"], weights[axis])
+                         for axis in (1, 2))
+            for ky in range(weights[1]):
+                for kx in range(weights[2]):
+                    row, rest_h = divmod(at[1] + top - ky, o["stride_h"])
+                    column, rest_w = divmod(at[2] + left - kx, o["stride_w"])
+                    if not rest_h and not rest_w and 0 <= row < source[1] \
+                            and 0 <= column < source[2]:
+                        for c in range(weights[3]):
+                            yield (at[0], row, column, c), (at[3], ky, kx, c)
+        case _:
+            depthwise = site.op.kind == "DEPTHWISE_CONV_2D"
+            depth = 1 if depthwise else weights[3]
+            first = at[3] // (weights[3] // source[3]) if depthwise \
+                else at[3] // (weights[0] // (source[3] // depth)) * depth
+            for ky, kx, row, column in window(site, weights[1], weights[2]):
+                inside = 0 <= row < source[1] and 0 <= column < source[2]
+                for c in range(depth):
+                    yield ((at[0], row, column, first + c) if inside else None,
+                           (0, ky, kx, at[3]) if depthwise else (at[3], ky, kx, c))
+
+
+def dot_product(site: Site) -> Work:
+    """Convolutions and dense layers."""
+    work = Work()
+    weights, source = site.tensor(1), site.source
+    w_zero, x_zero = weight_zero_point(site.graph, site.op), source.zero_point
+    for x_at, w_at in positions(site):
+        w = site.value(1, w_at)
+        if x_at is None:
+            work.outside.append(Term((), x_zero, w_at, w))
+        else:
+            work.terms.append(Term(x_at, site.value(site.source_position, x_at), w_at, w))
+    total = sum((int(t.x) - x_zero) * (int(t.w or 0) - w_zero) for t in work.terms)
+    work.step("sum", "sum of (x - Z1) * (w - Z2)", f"{len(work.terms)} products, Z1 = {x_zero}, "
+              f"Z2 = {w_zero}", total)
+    channel = site.element[-1]
+    biases = bias_of(site.graph, site.op)
+    bias = int(biases[channel if len(biases) > 1 else 0])
+    acc = work.whole("acc", "sum + bias", f"{signed(total)} + {signed(bias)}", total + bias)
+    rule = dot_product_rules(site.graph, site.op, site.profile)[channel]
+    scale = weight_scales(weights, channel + 1)[channel]
+    work.step("M", "S1 * S2 / S3", f"{source.scale!r} * {scale!r} / {site.output.scale!r}",
+              source.scale * scale / site.output.scale)
+    requantize(work, acc, rule)
+    return work
+
+
+def average(site: Site) -> Work:
+    """AVERAGE_POOL_2D: the values inside the image, raw."""
+    work = Work()
+    o = site.op.options
+    pool(site, work, o["filter_height"], o["filter_width"])
+    total = work.whole("sum", "sum of x, without zero point",
+                       f"n = {len(work.terms)} values inside the image",
+                       sum(int(term.x) for term in work.terms))
+    requantize(work, total, average_rule(site.graph, site.op, len(work.terms)))
+    return work
+
+
+def pool(site: Site, work: Work, rows: int, columns: int) -> None:
+    """The values of a pooling window."""
+    shape = site.source.shape
+    for _, _, row, column in window(site, rows, columns):
+        if 0 <= row < shape[1] and 0 <= column < shape[2]:
+            at = (site.element[0], row, column, site.element[3])
+            work.terms.append(Term(at, site.value(0, at)))
+        else:
+            work.outside.append(Term((), 0))
+
+
+def maximum(site: Site) -> Work:
+    """MAX_POOL_2D."""
+    work = Work()
+    o = site.op.options
+    pool(site, work, o["filter_height"], o["filter_width"])
+    return extreme(site, work, max, *output_range(site.graph, site.op))
+
+
+def extreme(site: Site, work: Work, choose: Callable, low: int, high: int) -> Work:
+    """The largest or smallest of the values that were read."""
+    found = choose(int(term.x) for term in work.terms)
+    work.step(choose.__name__, f"{choose.__name__} of x", f"{len(work.terms)} values", found)
+    work.value = clamp(found, low, high)
+    work.step("y", "clamp(x, low, high)", f"clamp({found}, {low}, {high})", work.value)
+    return work
+
+
+def reduced(site: Site, work: Work) -> None:
+    """The values that a reduction reads."""
+    shape, axes = site.source.shape, mean_axes(site.graph, site.op)
+    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    keeps = len(site.output.shape) == len(shape)
+    fixed = {axis: site.element[axis if keeps else place] for place, axis in enumerate(kept)}
+    for free in np.ndindex(*(shape[axis] for axis in axes)):
+        chosen = fixed | dict(zip(axes, free, strict=True))
+        at = tuple(chosen[axis] for axis in range(len(shape)))
+        work.terms.append(Term(at, site.value(0, at)))
+
+
+def reduction(site: Site) -> Work:
+    """MEAN and SUM: the division is inside of the multiplier."""
+    work = Work()
+    reduced(site, work)
+    zero, count = site.source.zero_point, len(work.terms)
+    total = work.whole("sum", "sum of (x - Z1)", f"{count} values, Z1 = {zero}",
+                       sum(int(term.x) - zero for term in work.terms))
+    ratio = site.source.scale / site.output.scale
+    ratio_text = f"{site.source.scale!r} / {site.output.scale!r}"
+    if site.op.kind == "MEAN":
+        rule = mean_rule(site.graph, site.op)
+        work.step("M", f"S1 / S3 / {count}", ratio_text + f" / {count}", ratio / count)
+        requantize(work, total, rule)
+    else:
+        rule = rescale_rule(site.source, site.output)
+        work.step("M", "S1 / S3", ratio_text, ratio)
+        requantize(work, total, rule)
+    return work
+
+
+def reduced_extreme(site: Site) -> Work:
+    """REDUCE_MAX and REDUCE_MIN."""
+    work = Work()
+    reduced(site, work)
+    choose = max if site.op.kind == "REDUCE_MAX" else min
+    return extreme(site, work, choose, *integer_range(site.output.dtype))

@@ -1,0 +1,225 @@
+"""Whether a model runs on a board, why not, and how well: all that is known before a build."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from compiler.allocate import Plan
+from compiler.area import KINDS, Estimate, estimate
+from compiler.cycles import Prediction, predict
+from compiler.decompose import decompose
+from compiler.errors import ModelError
+from compiler.finding import Finding, Reasons
+from compiler.fold import drop_unused, fold_constants, fuse_pads
+from compiler.ir import Graph, Operator
+from compiler.legacy import to_int8
+from compiler.lower import ROOMY, lower_operator, plan_stripes
+from compiler.partition import BYTES, HOST_ONLY
+from compiler.places import VIEWS, apart, find_places
+from compiler.program import Prepared, Program, divided, input_bytes
+from compiler.rules import findings
+from compiler.size import fit, slot_of
+from compiler.targets import TARGETS, Target, line_images_per_second
+from hw.config import EngineConfig
+
+IMAGES = 3                     # from the third on, each takes as long as the one before
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A model and what is wrong with it on any board; ``prepared`` is None where something is."""
+
+    graph: Graph
+    profile: str
+    findings: tuple[Finding, ...]
+    prepared: Prepared | None
+
+    @property
+    def device(self) -> Graph:
+        """What the engine has to run, or would have to, in 8 bits."""
+        if self.prepared:
+            return self.prepared.partition.device
+        return would_be_device(self.graph, {finding.operator for finding in self.findings})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``reasons`` are empty where the model runs on the board; ``program`` and what follows from
+    it are None where it cannot be compiled for the board's engine."""
+
+    target: Target
+    reasons: tuple[Finding, ...]
+    plan: Plan | None
+    program: Program | None = None
+    slot_bytes: int = 0
+    area: dict[str, Estimate] = field(default_factory=dict)
+    prediction: Prediction | None = None
+
+    @property
+    def fits(self) -> bool:
+        """Whether the model runs there."""
+        return not self.reasons
+
+
+def examine(model: Graph, profile: str) -> Examined:
+    """What can be said of a model without a board."""
+    graph = drop_unused(fold_constants(model))
+    broken = findings(graph)
+    reasons = Reasons()
+    prepared = None
+    if not broken:
+        with reasons.of():
+            prepared = Prepared(graph, divided(graph))
+    return Examined(graph, profile, (*broken, *reasons.findings()), prepared)
+
+
+def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
+    """The operators that a refused graph leaves to the engine, once they are in 8 bits; those that
+    are ``broken``, None being the whole, as they are."""
+    def is_hosts(op: Operator) -> bool:
+        types = {graph.tensors[index].dtype for index in (*op.inputs, *op.outputs) if index >= 0}
+        return op.kind in HOST_ONLY or (op.kind == "QUANTIZE" and not types <= set(BYTES))
+    graph = drop_unused(fuse_pads(graph))
+    operators = tuple(op for op in graph.operators if not is_hosts(op))
+    made = {index for op in operators for index in op.outputs}
+    read = {index for op in operators for index in op.inputs
+            if index >= 0 and graph.tensors[index].data is None}
+    inputs = tuple(sorted(read - made))
+    outputs = tuple(sorted(made - read)) or inputs
+    device = to_int8(replace(graph, operators=operators, inputs=inputs, outputs=outputs))
+    return device if None in broken else decompose(device, broken)
+
+
+def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
+    """The model on boards. Some have the same engine, for which it is compiled once."""
+    compiled: dict[EngineConfig, Verdict] = {}
+    found = []
+    for target in targets:
+        if target.engine not in compiled:
+            compiled[target.engine] = on_engine(examined, target)
+        found.append(on_board(replace(compiled[target.engine], target=target)))
+    return found
+
+
+def on_engine(examined: Examined, target: Target) -> Verdict:
+    """The model on a board's engine, wherever that is."""
+    reasons = Reasons()
+    if examined.prepared is None:
+        plan = would_be_plan(examined, target.engine, reasons)
+        return Verdict(target, (*examined.findings, *reasons.findings()), plan)
+    with reasons.of():
+        program = fit(examined.prepared, target.engine, examined.profile)
+        return Verdict(target, (), program.plan, program)
+    return Verdict(target, tuple(reasons.findings()), planned(examined.device, target.engine))
+
+
+def on_board(found: Verdict) -> Verdict:
+    """The same with what the board adds: store, device, clock."""
+    target, program = found.target, found.program
+    if program is None:
+        return found
+    reasons = Reasons()
+    slot_bytes = target.slot_bytes
+    with reasons.of():
+        slot_bytes = slot_of(program, target)
+    area = estimate(target.name, program.config, slot_bytes)
+    return replace(found, slot_bytes=slot_bytes, area=area,
+                   reasons=(*reasons.findings(), *too_large(target, area)),
+                   prediction=predict(program, IMAGES, target))
+
+
+def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) -> Plan | None:
+    """The memory of a model that breaks a rule; what else the engine has against it is added to
+    ``reasons``, of the operators that break none."""
+    device = examined.device
+    broken = {finding.operator for finding in examined.findings}
+    place = apart(device)
+    for op in device.operators:
+        if not broken & {op.index, None} and op.kind not in VIEWS:
+            with reasons.of(op):
+                lower_operator(device, op, place, examined.profile, engine)
+    shapes = [device.tensors[index].shape for op in device.operators for index in op.outputs]
+    if min((size for shape in shapes for size in shape), default=1) < 1:
+        return None
+    with reasons.of():
+        plan_stripes(device, find_places(device, 0), engine)
+    return planned(device, engine)
+
+
+def planned(device: Graph, engine: EngineConfig) -> Plan:
+    """The memory plan, also where the engine's scratchpad is too small for it."""
+    places = find_places(device, 0)
+    try:
+        return plan_stripes(device, places, engine)[0]
+    except ModelError:
+        return plan_stripes(device, places, replace(engine, scratchpad_bytes=ROOMY))[0]
+
+
+def too_large(target: Target, area: dict[str, Estimate]) -> list[Finding]:
+    """A finding for each kind of cell of which the device has too few."""
+    return [Finding(None, "", "", f"{found.used:,} ± {found.error:,} {kind}",
+                    f"the engine for this model must fit the {found.of:,} {kind} of {target.name}",
+                    "take a larger board, or a model that needs less of the engine (bits of the "
+                    "multiplier, scratchpad, ADD, padding)")
+            for kind, found in area.items() if found.used > found.of]
+
+
+def would_do(examined: Examined, besides: Sequence[str] = ()) -> list[Verdict]:
+    """The boards that run the model, of those not named."""
+    if examined.prepared is None:
+        return []
+    others = (target for name, target in TARGETS.items() if name not in besides)
+    return [verdict for verdict in judge(examined, others) if verdict.fits]
+
+
+def memory_map(examined: Examined, plan: Plan) -> list[dict[str, Any]]:
+    """Where the scratchpad holds what, and in which steps, in the order of addresses."""
+    device = examined.device
+    names = ["input"] * len(device.inputs) + [
+        f"{op.index} {op.kind}" for op in device.operators if op.kind not in VIEWS
+    ] + ["output"] * len(device.outputs)
+    rows = []
+    for buffer in sorted(plan.buffers, key=lambda b: (plan.offsets[b.name], b.first_use)):
+        tensor = device.tensors[int(buffer.name)]
+        rows.append({"tensor": buffer.name, "name": tensor.name, "shape": list(tensor.shape),
+                     "offset": plan.offsets[buffer.name], "bytes": buffer.size_bytes,
+                     "whole": buffer.size_bytes == math.prod(tensor.shape),
+                     "first_step": buffer.first_use, "last_step": buffer.last_use,
+                     "from": names[buffer.first_use], "to": names[buffer.last_use]})
+    return rows
+
+
+def document(examined: Examined, verdict: Verdict) -> dict[str, Any]:
+    """A verdict as plain values."""
+    target, program, plan = verdict.target, verdict.program, verdict.plan
+    found: dict[str, Any] = {
+        "board": target.name,
+        "fits": verdict.fits,
+        "reasons": [asdict(reason) | {"text": str(reason)} for reason in verdict.reasons],
+        "clock_hz": target.clock_hz,
+        "scratchpad": None if plan is None else {
+            "bytes": (program.config if program else target.engine).scratchpad_bytes,
+            "most": target.engine.scratchpad_bytes,
+            "used": plan.peak_bytes, "map": memory_map(examined, plan)},
+    }
+    if program is None or verdict.prediction is None:
+        return found
+    ends = verdict.prediction.ends
+    cycles = verdict.prediction.per_image
+    before = (ends[-2][-1], *ends[-1])
+    return found | {
+        "engine": asdict(program.config),
+        "macs_per_cycle": program.config.macs,
+        "tape": {"bytes": len(program.tape), "room": target.slot_bytes,
+                 "kept_in": "flash" if target.flash_dq else "block RAM",
+                 "slot_bytes": verdict.slot_bytes,
+                 "address": target.store_base if target.flash_dq else None},
+        "device": {kind: asdict(verdict.area[kind]) for kind in KINDS if kind in verdict.area},
+        "macs": sum(layer.macs for layer in program.layers),
+        "cycles_per_image": cycles,
+        "images_per_second_on_chip": target.clock_hz / cycles,
+        "images_per_second_of_the_line": line_images_per_second(input_bytes(program)),
+        "layers": [{"name": layer.name, "cycles": end - start, "macs": layer.macs}
+                   for layer, start, end in zip(program.layers, before, ends[-1], strict=False)],
+    }
