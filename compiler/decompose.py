@@ -1,7 +1,7 @@
 """Operators that the engine has no layer for, as several that it has, with the same results."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,11 +10,17 @@ from compiler.binary import BINARY_KINDS
 from compiler.ir import Graph, Operator, Tensor
 
 
-def decompose(graph: Graph) -> Graph:
-    """``graph`` with operators in place of some, of the same index, and tensors between them."""
+def decompose(graph: Graph, leave: Collection[int | None] = ()) -> Graph:
+    """``graph`` with operators in place of some, of the same index, and tensors between them.
+
+    Those whose index is in ``leave`` stay.
+    """
     parts = Parts(graph)
     for op in graph.operators:
-        parts.replace(op)
+        if op.index in leave:
+            parts.operators.append(op)
+        else:
+            parts.replace(op)
     return replace(graph, tensors=tuple(parts.tensors), operators=tuple(parts.operators))
 
 

@@ -142,12 +142,6 @@ def window_fields(config: EngineConfig, mode: Mode, source: Image, output: Image
     }
 
 
-def inside(config: EngineConfig) -> dict[str, int]:
-    """Fields of a layer that walks as it likes, and meets no image's edge."""
-    return {"padded": 0, "y_start": 0, "y_row_step": 0, "y_ky_step": 0,
-            "row_bytes": largest(config, "row_bytes")}
-
-
 def flat_fields(config: EngineConfig, mode: Mode, source: int, output: int,
                 size: int) -> dict[str, int]:
     """The fields of a layer that walks ``size`` bytes from end to end, a word at a time."""

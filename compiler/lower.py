@@ -37,6 +37,8 @@ from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 MOST_PASSES = 4096                               # of one operator
+ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
+NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "CONV_2D": convolution, "DEPTHWISE_CONV_2D": convolution, "TRANSPOSE_CONV": transposed,
@@ -46,9 +48,6 @@ LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
     "RESIZE_BILINEAR": resize_bilinear,
 }
-
-NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
-ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
 
 
 def lower(graph: Graph, profile: str,

@@ -16,7 +16,6 @@ from compiler.layers import (
     ceil_div,
     identity_records,
     images,
-    inside,
     largest,
     shared_records,
     window_fields,
@@ -136,7 +135,10 @@ def walk_fields(block: Block, channels: int, taps: Taps, run: int, mode: Mode,
     window = Window(rows=taps[0].count, taps_x=taps[1].count, step_x=taps[1].source, run=run)
     fields = window_fields(config, mode, x, y, window, group_channels=group_channels,
                            group_stride=group_channels)
-    return fields | inside(config) | {"ky_stride": taps[0].source}
+    # It walks as it likes, and meets no image's edge: a row ends with the last byte that counts.
+    reach = sum((loop.count - 1) * loop.source for loop in (block.pixels, taps[1]))
+    return fields | {"padded": 0, "y_start": 0, "y_row_step": 0, "y_ky_step": 0,
+                     "row_bytes": reach + max(run, channels), "ky_stride": taps[0].source}
 
 
 def sum_layer(op: Operator, block: Block, channels: int, taps: Taps, run: int, words: np.ndarray,

@@ -38,7 +38,9 @@ class Examined:
     @property
     def device(self) -> Graph:
         """What the engine has to run, or would have to, in 8 bits."""
-        return self.prepared.partition.device if self.prepared else would_be_device(self.graph)
+        if self.prepared:
+            return self.prepared.partition.device
+        return would_be_device(self.graph, {finding.operator for finding in self.findings})
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,9 @@ def examine(model: Graph, profile: str) -> Examined:
     return Examined(graph, profile, (*broken, *reasons.findings()), prepared)
 
 
-def would_be_device(graph: Graph) -> Graph:
-    """The operators that a refused graph leaves to the engine, once they are in 8 bits."""
+def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
+    """The operators that a refused graph leaves to the engine, once they are in 8 bits; those that
+    are ``broken``, None being the whole, as they are."""
     def is_hosts(op: Operator) -> bool:
         types = {graph.tensors[index].dtype for index in (*op.inputs, *op.outputs) if index >= 0}
         return op.kind in HOST_ONLY or (op.kind == "QUANTIZE" and not types <= set(BYTES))
@@ -84,7 +87,8 @@ def would_be_device(graph: Graph) -> Graph:
             if index >= 0 and graph.tensors[index].data is None}
     inputs = tuple(sorted(read - made))
     outputs = tuple(sorted(made - read)) or inputs
-    return to_int8(replace(graph, operators=operators, inputs=inputs, outputs=outputs))
+    device = to_int8(replace(graph, operators=operators, inputs=inputs, outputs=outputs))
+    return device if None in broken else decompose(device, broken)
 
 
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
@@ -130,12 +134,11 @@ def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) ->
     ``reasons``, of the operators that break none."""
     device = examined.device
     broken = {finding.operator for finding in examined.findings}
+    place = alone(device)
     for op in device.operators:
         if not broken & {op.index, None} and op.kind not in VIEWS:
             with reasons.of(op):
-                parts = decompose(replace(device, operators=(op,)))
-                for part in parts.operators:
-                    lower_operator(parts, part, alone(parts), examined.profile, engine)
+                lower_operator(device, op, place, examined.profile, engine)
     shapes = [device.tensors[index].shape for op in device.operators for index in op.outputs]
     if min((size for shape in shapes for size in shape), default=1) < 1:
         return None

@@ -27,9 +27,9 @@ def copied(whole: Nest, memory: np.ndarray) -> np.ndarray:
 def views(draw):
     """A memory, and two views of one shape of parts that do not overlap."""
     shape = draw(st.lists(st.integers(1, 5), min_size=1, max_size=5))
-    memory = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 256, 30_000, np.uint8)
+    memory = np.random.default_rng(draw(st.integers(0, 99))).integers(0, 256, 200_000, np.uint8)
     found = []
-    for first in (0, 15_000):
+    for first in (0, 100_000):
         order = draw(st.permutations(range(len(shape))))
         steps = draw(st.lists(st.sampled_from((1, 1, 2, -1)), min_size=len(shape),
                               max_size=len(shape)))
