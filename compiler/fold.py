@@ -13,6 +13,7 @@ import numpy as np
 from compiler.ir import Graph, Operator, Tensor
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
+LONGEST_SHAPE = 64                               # numbers, of all constants that make up one
 PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
@@ -27,13 +28,14 @@ def fold_constants(graph: Graph) -> Graph:
     What computes a graph output stays, and so does what this cannot compute.
     """
     tensors, kept = list(graph.tensors), []
+    wanted = set(graph.outputs)
     for op in graph.operators:
-        value = None if set(op.outputs) & set(graph.outputs) else _value(tensors, op)
+        value = _value(tensors, op) if wanted.isdisjoint(op.outputs) else None
         if value is None:
             kept.append(op)
             continue
         output = tensors[op.outputs[0]]
-        data = np.array(value, np.dtype(output.dtype))
+        data = np.array(value, output.dtype)
         data.flags.writeable = False
         tensors[op.outputs[0]] = replace(output, shape=data.shape, data=data)
     return replace(graph, tensors=tuple(tensors), operators=tuple(kept))
@@ -106,22 +108,28 @@ def _takes_pads(op: Operator, tensor: int) -> bool:
 
 def _value(tensors: Sequence[Tensor], op: Operator) -> np.ndarray | None:
     """What ``op`` computes, where that is known without running the model."""
+    if not op.inputs or len(op.outputs) != 1 or -1 in op.inputs:
+        return None
+    output = tensors[op.outputs[0]]
     if op.kind == "SHAPE":
         shape = tensors[op.inputs[0]].shape
-        return np.array(shape) if min(shape, default=0) >= 0 else None
-    inputs = [tensors[index].data if index >= 0 else None for index in op.inputs]
+        return np.array(shape, output.dtype) if output.dtype in ("int32", "int64") else None
+    inputs = [tensors[index].data for index in op.inputs]
     constants = [data for data in inputs if data is not None]
-    if len(constants) != len(op.inputs) or not constants:
+    if len(constants) != len(inputs) or sum(data.size for data in constants) > LONGEST_SHAPE \
+            or constants[0].dtype != output.dtype:
         return None
-    match op.kind:
-        case "STRIDED_SLICE" if len(constants) == 4:
-            data, begin, end, strides = constants
-            return strided_slice(data, begin, end, strides, op.options)
-        case "PACK":
-            return np.stack(constants, axis=op.options["axis"])
-        case "RESHAPE":
-            shape = tensors[op.outputs[0]].shape
-            return constants[0].reshape(shape) if constants[0].size == np.prod(shape) else None
+    try:
+        match op.kind:
+            case "STRIDED_SLICE" if len(constants) == 4:
+                data, begin, end, strides = constants
+                return strided_slice(data, begin, end, strides, op.options)
+            case "PACK":
+                return np.stack(constants, axis=op.options["axis"])
+            case "RESHAPE":
+                return constants[0].reshape(output.shape)
+    except ValueError:                           # no such axis, or sizes that do not fit
+        pass
     return None
 
 
@@ -134,9 +142,11 @@ def strided_slice(data: np.ndarray, begin: np.ndarray, end: np.ndarray, strides:
     """
     if options.get("ellipsis_mask") or options.get("new_axis_mask") or options.get("offset"):
         return None
+    bounds = (begin, end, strides)
+    if any(b.dtype.kind != "i" or b.ndim != 1 or len(b) > data.ndim for b in bounds):
+        return None
     index: list[slice | int] = []
-    for axis, (first, last, stride) in enumerate(zip(begin.tolist(), end.tolist(),
-                                                     strides.tolist(), strict=True)):
+    for axis, (first, last, stride) in enumerate(zip(*(b.tolist() for b in bounds), strict=True)):
         bit = 1 << axis
         if options.get("shrink_axis_mask", 0) & bit:
             if not -data.shape[axis] <= first < data.shape[axis]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.binary import BINARY_KINDS
@@ -13,6 +14,7 @@ from compiler.layers import (
     Image,
     Layer,
     Window,
+    ceil_div,
     check_fields,
     flat_fields,
     identity_records,
@@ -26,6 +28,7 @@ from compiler.lower_reduce import average, maxima, sums
 from compiler.lower_vector import maximum, pad, unary
 from compiler.stripes import Pair, interleaved, pairs, thinner
 from compiler.unary import UNARY_KINDS
+from compiler.verify import DOT_PRODUCTS
 from hw.config import EngineConfig, Mode
 
 LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
@@ -43,6 +46,10 @@ VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
 ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
 
+# Far beyond any board, whose slots have 255 layers in at most 1 MiB; they keep the compilation of
+# any model within seconds and a gigabyte.
+MOST_LAYERS, MOST_CHANNELS, MOST_TAPE_BYTES = 1 << 9, 1 << 13, 1 << 24
+
 
 def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
     """The engine's layers in order, and where the scratchpad holds what.
@@ -50,34 +57,39 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
     The first layers load the graph's inputs, the last ones put out its outputs. ModelError with
     all reasons where the engine cannot run them.
     """
+    check_size(graph, config)
     reasons = Reasons()
     buffer_of = views(graph)
     plan, striped = NO_PLAN
+    operators = list(graph.operators)
     with reasons.of():
         plan, striped = plan_stripes(graph, buffer_of, config)
     if not plan.buffers:                         # one reason; other fields may be wrong as well
+        operators = [op for op in operators if fits_alone(graph, op, config)]
         config = replace(config, scratchpad_bytes=ROOMY)
     place = {tensor: plan.offsets.get(buffer_of[tensor], 0) for tensor in buffer_of}
 
     layers = [load(graph, tensor, place[tensor], config) for tensor in graph.inputs]
+    room = Room()
     waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
-    for op in graph.operators:
-        if op.kind in VIEWS:
+    for op in operators:
+        if op.kind in VIEWS or room.is_full:
             continue
         with reasons.of(op):
             lowered = lower_operator(graph, op, place, profile, config)
             if op.outputs[0] in striped:
                 waiting[op.outputs[0]] = lowered
                 continue
+            parts = iter(lowered)
             if op.inputs[0] in waiting:
-                lowered = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
-                                      graph.tensors[op.outputs[0]].shape[1])
-            for layer in lowered:
-                layers.extend(fitted(layer, config))
+                parts = interleaved(striped[op.inputs[0]], waiting.pop(op.inputs[0]), lowered,
+                                    graph.tensors[op.outputs[0]].shape[1])
+            for part in parts:
+                layers.extend(map(room.take, fitted(part, config)))
     layers.extend(store(graph, tensor, place[tensor], config) for tensor in graph.outputs)
-    operators = {op.index: op for op in graph.operators}
+    by_index = {op.index: op for op in graph.operators}
     for layer in layers:
-        with reasons.of(operators.get(layer.operator)):
+        with reasons.of(by_index.get(layer.operator)):
             check_fields(layer, config)
     reasons.refuse(graph.name)
     return layers, plan
@@ -85,12 +97,65 @@ def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer]
 
 def lower_operator(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                    config: EngineConfig) -> list[Layer]:
-    """The layers of one operator, whose tensors are at ``place``."""
+    """The layers of one operator, whose tensors are at ``place``; or the first few too many."""
     if op.kind not in LOWER:
         raise ModelError(
             f"operator {op.index} {op.kind} is not supported; the engine runs "
             f"{', '.join(sorted({*LOWER, *VIEWS}))}")
-    return list(LOWER[op.kind](graph, op, place, profile, config))
+    return list(islice(LOWER[op.kind](graph, op, place, profile, config), MOST_LAYERS + 1))
+
+
+def check_size(graph: Graph, config: EngineConfig) -> None:
+    """ModelError where there is more to lower than any board could hold."""
+    if len(graph.operators) > MOST_LAYERS:
+        raise ModelError(f"the model has {len(graph.operators)} operators for the engine, and at "
+                         f"most {MOST_LAYERS} layers are accepted; use a smaller model")
+    channels = 0
+    for op in graph.operators:
+        if op.kind not in DOT_PRODUCTS:
+            continue
+        shape = graph.tensors[op.inputs[1]].shape
+        depthwise = op.kind == "DEPTHWISE_CONV_2D"
+        channels += shape[3 if depthwise else 0]
+        run = 1 if depthwise else shape[-1]
+        size = math.prod(shape) // run * ceil_div(run, config.word_bytes) * config.word_bytes
+        if size > MOST_TAPE_BYTES:
+            raise ModelError(
+                f"operator {op.index} {op.kind}: its weights {list(shape)} take {size} bytes of "
+                f"tape in words of {config.word_bytes}, and at most {MOST_TAPE_BYTES} are "
+                "accepted; use a smaller layer")
+    if channels > MOST_CHANNELS:
+        raise ModelError(f"the model's layers have {channels} output channels, and at most "
+                         f"{MOST_CHANNELS} are accepted; use a smaller model")
+
+
+def fits_alone(graph: Graph, op: Operator, config: EngineConfig) -> bool:
+    """Whether the scratchpad holds the operator's own tensors, if not the others beside them."""
+    tensors = (graph.tensors[index] for index in {*op.inputs, *op.outputs} - {-1})
+    return sum(math.prod(t.shape) for t in tensors if t.data is None) <= config.scratchpad_bytes
+
+
+class Room:
+    """What a tape may hold: layers, and bytes of weights."""
+
+    def __init__(self) -> None:
+        self.layers, self.weight_bytes = MOST_LAYERS, MOST_TAPE_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more was taken than there was."""
+        return self.layers < 0 or self.weight_bytes < 0
+
+    def take(self, layer: Layer) -> Layer:
+        """The layer, which takes its share; ModelError where that is too much."""
+        self.layers -= 1
+        self.weight_bytes -= 0 if layer.weights is None else layer.weights.nbytes
+        if self.is_full:
+            raise ModelError(
+                f"operator {layer.name} needs more than {MOST_LAYERS} passes of the engine, or "
+                f"{MOST_TAPE_BYTES} bytes of weights on the tape, all before it counted; use a "
+                "smaller batch, or an engine whose weight rings hold the layer")
+        return layer
 
 
 def plan_stripes(graph: Graph, buffer_of: dict[int, int],
@@ -149,13 +214,13 @@ def lifetimes(graph: Graph, buffer_of: dict[int, int], config: EngineConfig,
     return [Buffer(buffer, size(buffer), first[buffer], last[buffer]) for buffer in first]
 
 
-def fitted(layer: Layer, config: EngineConfig) -> list[Layer]:
+def fitted(layer: Layer, config: EngineConfig) -> Iterator[Layer]:
     """The layer, in passes of one tile where its weights do not fit into the rings."""
-    if layer.weights is None or layer.weights.shape[1] <= config.weight_words:
-        return [layer]
-    if layer.fields["rows"] == 0 and layer.fields["tiles"] == 0:
-        return [layer]
-    return list(one_tile_each(layer, config))
+    is_one_tile = layer.fields["rows"] == layer.fields["tiles"] == 0
+    if layer.weights is None or layer.weights.shape[1] <= config.weight_words or is_one_tile:
+        yield layer
+    else:
+        yield from one_tile_each(layer, config)
 
 
 def load(graph: Graph, tensor: int, address: int, config: EngineConfig) -> Layer:

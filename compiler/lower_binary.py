@@ -8,6 +8,7 @@ import numpy as np
 from compiler.binary import added_constants, binary_table, mul_rule
 from compiler.blocks import Step, blocks
 from compiler.errors import ModelError
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator, Tensor
 from compiler.layers import (
     Image,
@@ -156,4 +157,4 @@ def unsupported(graph: Graph, op: Operator, what: str) -> ModelError:
 def describe(tensor: Tensor) -> str:
     """A tensor, as a refusal names it."""
     kind = "constant " if tensor.data is not None else ""
-    return f"{kind}{tensor.name!r} of {list(tensor.shape)}"
+    return f"{kind}{shown(tensor.name)} of {list(tensor.shape)}"

@@ -1,10 +1,11 @@
 """What the host computes before and after the device, which holds nothing but int8 tensors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.finding import Reasons
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 
@@ -36,8 +37,9 @@ class Partition:
 
 def partition(graph: Graph) -> Partition:
     """Splits ``graph``; ModelError where an operator that the host must run is not at an edge."""
-    first = [op for op in graph.operators if _is_prologue(graph, op)]
-    rest = [op for op in graph.operators if not _is_prologue(graph, op)]
+    entered = set(graph.inputs)
+    first = [op for op in graph.operators if _is_prologue(graph, op, entered)]
+    rest = [op for op in graph.operators if not _is_prologue(graph, op, entered)]
     last = _epilogue(graph, rest)
     ended = {op.index for op in last}
     middle = [op for op in rest if op.index not in ended]
@@ -50,10 +52,11 @@ def partition(graph: Graph) -> Partition:
     made, computed = _outputs(first), _outputs(middle)
     wanted = _unique([index for op in last for index in op.inputs] + list(graph.outputs))
     # A tensor that the device only passes on goes through it all the same: one way for all.
-    given = {index for index in (*graph.inputs, *made) if graph.tensors[index].dtype in BYTES}
+    given = {index for index in entered | made if graph.tensors[index].dtype in BYTES}
     outputs = tuple(index for index in wanted if index in computed | given)
     read = _unique([index for op in middle for index in op.inputs] + list(outputs))
-    inputs = tuple(index for index in read if index in (set(graph.inputs) | made) - computed)
+    known = (entered | made) - computed
+    inputs = tuple(index for index in read if index in known)
 
     device = replace(graph, operators=tuple(middle), inputs=inputs, outputs=outputs)
     return Partition(
@@ -65,9 +68,9 @@ def partition(graph: Graph) -> Partition:
     )
 
 
-def _is_prologue(graph: Graph, op: Operator) -> bool:
-    """QUANTIZE at a graph input, from float32, or from uint8 to int8."""
-    if op.kind != "QUANTIZE" or op.inputs[0] not in graph.inputs:
+def _is_prologue(graph: Graph, op: Operator, entered: Set[int]) -> bool:
+    """QUANTIZE of one of the inputs ``entered``, from float32, or from uint8 to int8."""
+    if op.kind != "QUANTIZE" or op.inputs[0] not in entered:
         return False
     source, output = (graph.tensors[index].dtype for index in (op.inputs[0], op.outputs[0]))
     return output in BYTES and (source == "float32" or (source, output) == ("uint8", "int8"))
@@ -100,8 +103,8 @@ def _refuse_host_work(graph: Graph, op: Operator, middle: Sequence[Operator]) ->
     source = graph.tensors[op.inputs[0]]
     if op.kind == "QUANTIZE" and source.dtype not in BYTES:
         raise ModelError(
-            f"operator {op.index} QUANTIZE reads {source.dtype} from tensor {source.name!r}, which "
-            f"is not a model input; quantize the part before it as well")
+            f"operator {op.index} QUANTIZE reads {source.dtype} from tensor {shown(source.name)}, "
+            f"which is not a model input; quantize the part before it as well")
     if op.kind in HOST_ONLY:
         reader = next((other for other in middle if set(op.outputs) & set(other.inputs)), None)
         assert reader is not None

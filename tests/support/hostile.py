@@ -1,0 +1,205 @@
+"""Small files that ask for much: each would keep a careless compiler busy, or fill its memory."""
+
+from collections.abc import Callable
+
+import numpy as np
+from growing import Growing
+from write_tflite import WrittenModel, WrittenOperator
+
+VALID = 1
+CONV = {"padding": VALID, "stride_h": 1, "stride_w": 1}
+SEED = 5
+
+
+def growing(*shapes: tuple[int, ...]) -> Growing:
+    """A model with one input of each shape, scale 1/16 and zero point 0."""
+    g = Growing(np.random.default_rng(SEED))
+    for shape in shapes:
+        g.input(g.activation(shape, scale=1 / 16, zero_point=0))
+    return g
+
+
+def output(g: Growing, *shape: int) -> int:
+    return g.activation(shape, like=0)
+
+
+def weights(g: Growing, *shape: int, per_channel: int = 0) -> int:
+    """Random constants; ``per_channel`` scales along the first dimension."""
+    largest = 127 if per_channel else 3          # small ones, that no accumulator overflows
+    values = np.resize(g.rng.integers(-largest, largest + 1, 9973).astype(np.int8), shape)
+    scales = g.rng.uniform(1e-4, 1e-2, per_channel or 1)
+    return g.constant(values, scales.tolist(), [0] * len(scales))
+
+
+def chain(count: int) -> Growing:
+    """One after the other."""
+    g = growing((1, 4))
+    for index in range(count):
+        y = output(g, 1, 4)
+        g.operate("RELU", [index], [y])
+    return g
+
+
+def crowd(count: int) -> Growing:
+    """All inputs and outputs alive at once, no two of a size: the memory planner's worst case."""
+    g = growing(*((1, 8 + index % 97) for index in range(count)))
+    for index in range(count):
+        g.operate("RELU", [index], [output(g, *g.shape(index))])
+    return g
+
+
+def convolution(batch: int, side: int, channels_in: int, kernel: int, channels: int,
+                per_channel: int = 0) -> Growing:
+    g = growing((batch, side, side, channels_in))
+    w = weights(g, channels, kernel, kernel, channels_in, per_channel=per_channel)
+    left = side - kernel + 1
+    g.operate("CONV_2D", [0, w], [output(g, batch, left, left, channels)], **CONV)
+    return g
+
+
+def depthwise(side: int, channels: int, kernel: int) -> Growing:
+    g = growing((1, side, side, channels))
+    left = side - kernel + 1
+    g.operate("DEPTHWISE_CONV_2D", [0, weights(g, 1, kernel, kernel, channels)],
+              [output(g, 1, left, left, channels)], depth_multiplier=1, **CONV)
+    return g
+
+
+def dense(depth: int, channels: int, batch: int = 1, times: int = 1) -> Growing:
+    """``times`` layers with the same weights, side by side."""
+    g = growing((batch, depth))
+    w = weights(g, channels, depth)
+    for _ in range(times):
+        g.operate("FULLY_CONNECTED", [0, w], [output(g, batch, channels)])
+    return g
+
+
+def pooled(kind: str, batch: int, side: int, kernel: int, padding: int = VALID) -> Growing:
+    g = growing((batch, side, side, 1))
+    left = side - kernel + 1 if padding == VALID else side
+    g.operate(kind, [0], [output(g, batch, left, left, 1)], padding=padding, stride_h=1,
+              stride_w=1, filter_height=kernel, filter_width=kernel)
+    return g
+
+
+def striped(rows: int, channels: int) -> Growing:
+    """Convolution and pooling, in as many stripes as there are rows to try."""
+    g = growing((1, rows, 1, 1))
+    y = output(g, 1, rows, 1, channels)
+    g.operate("CONV_2D", [0, weights(g, channels, 1, 1, 1)], [y], **CONV)
+    g.operate("MAX_POOL_2D", [y], [output(g, 1, rows // 2, 1, channels)], padding=VALID,
+              stride_h=2, stride_w=1, filter_height=2, filter_width=1)
+    return g
+
+
+def padded(batch: int) -> Growing:
+    g = growing((batch, 1, 1, 1))
+    edges = g.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    g.operate("PAD", [0, edges], [output(g, batch, 3, 3, 1)])
+    return g
+
+
+def pads(count: int) -> Growing:
+    """As many PADs of one tensor, each with its convolution to be moved into."""
+    g = growing((1, 2, 2, 1))
+    edges = g.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    w = weights(g, 1, 1, 1, 1)
+    for _ in range(count):
+        y = output(g, 1, 4, 4, 1)
+        g.operate("PAD", [0, edges], [y])
+        g.operate("CONV_2D", [y, w], [output(g, 1, 4, 4, 1)], **CONV)
+    return g
+
+
+def packed(times: int) -> Growing:
+    """Constants joined ten at a time, and what comes of that again, and again."""
+    g = growing((1, 4))
+    last = g.constant(np.zeros(60, np.int8), [0.5], [0])
+    for step in range(times):
+        y = output(g, *(10,) * (step + 1), 60)
+        g.operate("PACK", [last] * 10, [y], axis=0, values_count=10)
+        last = y
+    y = output(g, 1, 4)
+    g.operate("ADD", [0, last], [y])
+    return g
+
+
+def sliced() -> Growing:
+    """STRIDED_SLICE of a constant with bounds of several dimensions, too many and none."""
+    g = growing((1, 4))
+    shape, last = g.indices(1, 4, 4), 0
+    for bounds in ([[0], [1], [1]], [0, 0, 0], 0, []):
+        y = g.constant(np.zeros(1, np.int32))
+        g.tensors[y].data = None
+        b = g.constant(np.array(bounds, np.int32))
+        g.operate("STRIDED_SLICE", [shape, b, b, b], [y])
+        made = output(g, 1, 4)
+        g.operate("RESHAPE", [last, y], [made])
+        last = made
+    return g
+
+
+def reduced(count: int) -> Growing:
+    """MEAN over a vector of axes that never ends."""
+    g = growing((1, 2, 2, 1))
+    g.operate("MEAN", [0, g.constant(np.ones(count, np.int32))], [output(g, 1, 1)])
+    return g
+
+
+def named(length: int) -> Growing:
+    """A refusal that would be as long as the tensor's name."""
+    g = growing((1, 4))
+    g.operate("RELU", [0], [output(g, 1, 5)])
+    g.tensors[1].name = b"\n" * length
+    return g
+
+
+def shared(inputs: int, times: int) -> WrittenModel:
+    """Many operators with one long list of inputs."""
+    model = chain(1).model()
+    model.operators = [WrittenOperator((0,) * inputs, (1,))] * times
+    return model
+
+
+HOSTILE: dict[str, Callable[[], Growing | WrittenModel]] = {
+    "500 operators": lambda: chain(500),
+    "1,999 operators": lambda: chain(1_999),
+    "2,001 operators": lambda: chain(2_001),
+    "5,001 tensors": lambda: chain(5_000),
+    "500 inputs and outputs": lambda: crowd(500),
+    "1,000 inputs and outputs": lambda: crowd(1_000),
+    "a million entries": lambda: shared(1 << 20, 1),
+    "entries over and over": lambda: shared(1 << 20, 1_000),
+    "50,000 images": lambda: convolution(50_000, 1, 1, 1, 1),
+    "8,192 channels, each with its scale": lambda: convolution(1, 1, 16, 1, 8_192, 8_192),
+    "8,193 channels": lambda: convolution(1, 1, 1, 1, 8_193),
+    "8,192 channels that stand alone": lambda: depthwise(1, 8_192, 1),
+    "a kernel as large as the image": lambda: depthwise(30, 100, 30),
+    "weights that stand alone": lambda: depthwise(128, 256, 128),
+    "10,000 tiles, each with all weights": lambda: convolution(1, 100, 8, 16, 4),
+    "16 MB of weights": lambda: dense(4_000, 4_000),
+    "60 MB of weights": lambda: dense(60_000, 1_000),
+    "weights over 64 MiB": lambda: dense(65_536, 1_024),
+    "40 times 10 MB of weights": lambda: dense(10_000, 1_000, times=40),
+    "a batch of 100,000": lambda: dense(1, 1, batch=100_000),
+    "50,000 images to pool": lambda: pooled("MAX_POOL_2D", 50_000, 1, 1),
+    "20,000 images to average": lambda: pooled("AVERAGE_POOL_2D", 20_000, 1, 1),
+    "40,000 windows, each cut in another way": lambda: pooled("AVERAGE_POOL_2D", 1, 200, 199, 0),
+    "a window larger than loops count": lambda: pooled("MAX_POOL_2D", 1, 200, 199, 0),
+    "20,000 rows to stripe": lambda: striped(20_000, 8),
+    "4,000 rows to stripe": lambda: striped(4_000, 40),
+    "1,000 rows to stripe": lambda: striped(1_000, 150),
+    "10,000 images to pad": lambda: padded(10_000),
+    "900 PADs of one tensor": lambda: pads(900),
+    "constants packed over and over": lambda: packed(7),
+    "a slice of a shape, wrong in four ways": sliced,
+    "a million axes": lambda: reduced(1 << 20),
+    "a name of a million lines": lambda: named(1 << 20),
+    "a name of five million lines": lambda: named(5 << 20),
+}
+
+
+def hostile(name: str) -> bytes:
+    """The file called ``name``."""
+    made = HOSTILE[name]()
+    return bytes(made.model() if isinstance(made, Growing) else made)
