@@ -2,13 +2,15 @@
 
     python tests/fuzz/fuzz_compiler.py [FOLDER] [-max_total_time=1800] [other options of libFuzzer]
 
-FOLDER keeps what reached new code (default: build/fuzz); a file that crashes the compiler, takes
-longer than -timeout or more memory than -rss_limit_mb is left in the working folder as crash-*,
-timeout-* or oom-*. A third of the mutations are libFuzzer's own; a third change numbers that the
+FOLDER keeps what reached new code (default: build/fuzz); a file that crashes the compiler, or takes
+half a gigabyte at once or two seconds of the processor, is left in the working folder as crash-*.
+A third of the mutations are libFuzzer's own; a third change numbers that the
 reader looks at, wherever they are; a third are other models, written with something wrong.
 """
 
 import random
+import resource
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -27,12 +29,29 @@ with atheris.instrument_imports(include=["compiler"]):
 import mutation  # noqa: E402
 import random_models  # noqa: E402
 
-DEFAULTS = {"-timeout": "4", "-rss_limit_mb": "1024", "-max_len": "16384"}
+# atheris itself grows by some kilobytes a run: its limit is for all runs together. Its clock is the
+# wall's, and goes on while another process has the processor.
+DEFAULTS = {"-timeout": "1200", "-rss_limit_mb": "8192", "-max_len": "16384"}
+MOST_AT_ONCE = 1 << 19                           # KiB
+SECONDS = 2.0
 SEEDS = 120
 
 
+def peak() -> int:
+    """The most KiB of memory that this process ever had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def one_input(data: bytes) -> None:
+    before = peak()
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     reading.attempt(data, len(data))
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    assert peak() - before < MOST_AT_ONCE, "half a gigabyte at once"
+
+
+def stop(number: int, frame: object) -> None:
+    raise TimeoutError(f"more than {SECONDS} s")
 
 
 def mutate(data: bytes, most: int, seed: int) -> bytes:
@@ -57,6 +76,7 @@ def main() -> None:
     chosen = {option.split("=")[0] for option in options}
     options += [f"{name}={value}" for name, value in DEFAULTS.items() if name not in chosen]
     warnings.simplefilter("error")               # no warning of numpy's may reach a user
+    signal.signal(signal.SIGVTALRM, stop)
     atheris.Setup([sys.argv[0], str(folder), *options], one_input, custom_mutator=mutate)
     atheris.Fuzz()
 
