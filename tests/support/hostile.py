@@ -15,7 +15,7 @@ def growing(*shapes: tuple[int, ...]) -> Growing:
     """A model with one input of each shape, scale 1/16 and zero point 0."""
     g = Growing(np.random.default_rng(SEED))
     for shape in shapes:
-        g.input(g.activation(shape, scale=1 / 16, zero_point=0))
+        g.entered(g.activation(shape, scale=1 / 16, zero_point=0))
     return g
 
 
@@ -28,7 +28,7 @@ def weights(g: Growing, *shape: int, per_channel: int = 0) -> int:
     largest = 127 if per_channel else 3          # small ones, that no accumulator overflows
     values = np.resize(g.rng.integers(-largest, largest + 1, 9973).astype(np.int8), shape)
     scales = g.rng.uniform(1e-4, 1e-2, per_channel or 1)
-    return g.constant(values, scales.tolist(), [0] * len(scales))
+    return g.weights(values, scales.tolist())
 
 
 def chain(count: int) -> Growing:
@@ -36,7 +36,7 @@ def chain(count: int) -> Growing:
     g = growing((1, 4))
     for index in range(count):
         y = output(g, 1, 4)
-        g.operate("RELU", [index], [y])
+        g.operator("RELU", [index], [y])
     return g
 
 
@@ -44,7 +44,7 @@ def crowd(count: int) -> Growing:
     """All inputs and outputs alive at once, no two of a size: the memory planner's worst case."""
     g = growing(*((1, 8 + index % 97) for index in range(count)))
     for index in range(count):
-        g.operate("RELU", [index], [output(g, *g.shape(index))])
+        g.operator("RELU", [index], [output(g, *g.shape_of(index))])
     return g
 
 
@@ -53,14 +53,14 @@ def convolution(batch: int, side: int, channels_in: int, kernel: int, channels: 
     g = growing((batch, side, side, channels_in))
     w = weights(g, channels, kernel, kernel, channels_in, per_channel=per_channel)
     left = side - kernel + 1
-    g.operate("CONV_2D", [0, w], [output(g, batch, left, left, channels)], **CONV)
+    g.operator("CONV_2D", [0, w], [output(g, batch, left, left, channels)], **CONV)
     return g
 
 
 def depthwise(side: int, channels: int, kernel: int) -> Growing:
     g = growing((1, side, side, channels))
     left = side - kernel + 1
-    g.operate("DEPTHWISE_CONV_2D", [0, weights(g, 1, kernel, kernel, channels)],
+    g.operator("DEPTHWISE_CONV_2D", [0, weights(g, 1, kernel, kernel, channels)],
               [output(g, 1, left, left, channels)], depth_multiplier=1, **CONV)
     return g
 
@@ -70,14 +70,14 @@ def dense(depth: int, channels: int, batch: int = 1, times: int = 1) -> Growing:
     g = growing((batch, depth))
     w = weights(g, channels, depth)
     for _ in range(times):
-        g.operate("FULLY_CONNECTED", [0, w], [output(g, batch, channels)])
+        g.operator("FULLY_CONNECTED", [0, w], [output(g, batch, channels)])
     return g
 
 
 def pooled(kind: str, batch: int, side: int, kernel: int, padding: int = VALID) -> Growing:
     g = growing((batch, side, side, 1))
     left = side - kernel + 1 if padding == VALID else side
-    g.operate(kind, [0], [output(g, batch, left, left, 1)], padding=padding, stride_h=1,
+    g.operator(kind, [0], [output(g, batch, left, left, 1)], padding=padding, stride_h=1,
               stride_w=1, filter_height=kernel, filter_width=kernel)
     return g
 
@@ -86,55 +86,54 @@ def striped(rows: int, channels: int) -> Growing:
     """Convolution and pooling, in as many stripes as there are rows to try."""
     g = growing((1, rows, 1, 1))
     y = output(g, 1, rows, 1, channels)
-    g.operate("CONV_2D", [0, weights(g, channels, 1, 1, 1)], [y], **CONV)
-    g.operate("MAX_POOL_2D", [y], [output(g, 1, rows // 2, 1, channels)], padding=VALID,
+    g.operator("CONV_2D", [0, weights(g, channels, 1, 1, 1)], [y], **CONV)
+    g.operator("MAX_POOL_2D", [y], [output(g, 1, rows // 2, 1, channels)], padding=VALID,
               stride_h=2, stride_w=1, filter_height=2, filter_width=1)
     return g
 
 
 def padded(batch: int) -> Growing:
     g = growing((batch, 1, 1, 1))
-    edges = g.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
-    g.operate("PAD", [0, edges], [output(g, batch, 3, 3, 1)])
+    edges = g.constant([[0, 0], [1, 1], [1, 1], [0, 0]])
+    g.operator("PAD", [0, edges], [output(g, batch, 3, 3, 1)])
     return g
 
 
 def pads(count: int) -> Growing:
     """As many PADs of one tensor, each with its convolution to be moved into."""
     g = growing((1, 2, 2, 1))
-    edges = g.constant(np.array([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    edges = g.constant([[0, 0], [1, 1], [1, 1], [0, 0]])
     w = weights(g, 1, 1, 1, 1)
     for _ in range(count):
         y = output(g, 1, 4, 4, 1)
-        g.operate("PAD", [0, edges], [y])
-        g.operate("CONV_2D", [y, w], [output(g, 1, 4, 4, 1)], **CONV)
+        g.operator("PAD", [0, edges], [y])
+        g.operator("CONV_2D", [y, w], [output(g, 1, 4, 4, 1)], **CONV)
     return g
 
 
 def packed(times: int) -> Growing:
     """Constants joined ten at a time, and what comes of that again, and again."""
     g = growing((1, 4))
-    last = g.constant(np.zeros(60, np.int8), [0.5], [0])
+    last = g.weights(np.zeros(60, np.int8), [0.5])
     for step in range(times):
         y = output(g, *(10,) * (step + 1), 60)
-        g.operate("PACK", [last] * 10, [y], axis=0, values_count=10)
+        g.operator("PACK", [last] * 10, [y], axis=0, values_count=10)
         last = y
     y = output(g, 1, 4)
-    g.operate("ADD", [0, last], [y])
+    g.operator("ADD", [0, last], [y])
     return g
 
 
 def sliced() -> Growing:
     """STRIDED_SLICE of a constant with bounds of several dimensions, too many and none."""
     g = growing((1, 4))
-    shape, last = g.indices(1, 4, 4), 0
+    shape, last = g.constant([1, 4, 4]), 0
     for bounds in ([[0], [1], [1]], [0, 0, 0], 0, []):
-        y = g.constant(np.zeros(1, np.int32))
-        g.tensors[y].data = None
-        b = g.constant(np.array(bounds, np.int32))
-        g.operate("STRIDED_SLICE", [shape, b, b, b], [y])
+        y = g.tensor((1,), dtype="int32")
+        b = g.constant(bounds)
+        g.operator("STRIDED_SLICE", [shape, b, b, b], [y])
         made = output(g, 1, 4)
-        g.operate("RESHAPE", [last, y], [made])
+        g.operator("RESHAPE", [last, y], [made])
         last = made
     return g
 
@@ -142,21 +141,21 @@ def sliced() -> Growing:
 def reduced(count: int) -> Growing:
     """MEAN over a vector of axes that never ends."""
     g = growing((1, 2, 2, 1))
-    g.operate("MEAN", [0, g.constant(np.ones(count, np.int32))], [output(g, 1, 1)])
+    g.operator("MEAN", [0, g.constant([7] * count)], [output(g, 1, 1)])
     return g
 
 
 def named(length: int) -> Growing:
     """A refusal that would be as long as the tensor's name."""
     g = growing((1, 4))
-    g.operate("RELU", [0], [output(g, 1, 5)])
+    g.operator("RELU", [0], [output(g, 1, 5)])
     g.tensors[1].name = b"\n" * length
     return g
 
 
 def shared(inputs: int, times: int) -> WrittenModel:
     """Many operators with one long list of inputs."""
-    model = chain(1).model()
+    model = chain(1).grown()
     model.operators = [WrittenOperator((0,) * inputs, (1,))] * times
     return model
 
@@ -202,4 +201,4 @@ HOSTILE: dict[str, Callable[[], Growing | WrittenModel]] = {
 def hostile(name: str) -> bytes:
     """The file called ``name``."""
     made = HOSTILE[name]()
-    return bytes(made.model() if isinstance(made, Growing) else made)
+    return bytes(made.grown() if isinstance(made, Growing) else made)
