@@ -21,7 +21,7 @@ from compiler.layers import (
     one_tile_each,
     window_fields,
 )
-from compiler.lower_binary import binary
+from compiler.lower_binary import binary, repeated
 from compiler.lower_conv import convolution, transposed
 from compiler.lower_dense import batch_matmul, fully_connected
 from compiler.lower_reduce import average, maxima, sums
@@ -46,9 +46,9 @@ VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
 ROOMY = 1 << 30                                  # bytes of a scratchpad that holds any model
 
-# Far beyond any board, whose slots have 255 layers in at most 1 MiB; they keep the compilation of
-# any model within seconds and a gigabyte.
-MOST_LAYERS, MOST_CHANNELS, MOST_TAPE_BYTES = 1 << 9, 1 << 13, 1 << 24
+# No board holds more, for its slots count layers in a byte, and have room for at most 1 MiB; these
+# keep the compilation of any model within two seconds and a gigabyte.
+MOST_LAYERS, MOST_CHANNELS, MOST_TAPE_BYTES = 1 << 8, 1 << 13, 1 << 24
 
 
 def lower(graph: Graph, profile: str, config: EngineConfig) -> tuple[list[Layer], Plan]:
@@ -112,12 +112,8 @@ def check_size(graph: Graph, config: EngineConfig) -> None:
                          f"most {MOST_LAYERS} layers are accepted; use a smaller model")
     channels = 0
     for op in graph.operators:
-        if op.kind not in DOT_PRODUCTS:
-            continue
-        shape = graph.tensors[op.inputs[1]].shape
-        depthwise = op.kind == "DEPTHWISE_CONV_2D"
-        channels += shape[3 if depthwise else 0]
-        run = 1 if depthwise else shape[-1]
+        shape, count, run = weights_like(graph, op)
+        channels += count
         size = math.prod(shape) // run * ceil_div(run, config.word_bytes) * config.word_bytes
         if size > MOST_TAPE_BYTES:
             raise ModelError(
@@ -127,6 +123,25 @@ def check_size(graph: Graph, config: EngineConfig) -> None:
     if channels > MOST_CHANNELS:
         raise ModelError(f"the model's layers have {channels} output channels, and at most "
                          f"{MOST_CHANNELS} are accepted; use a smaller model")
+
+
+def weights_like(graph: Graph, op: Operator) -> tuple[tuple[int, ...], int, int]:
+    """The shape of an operator's weights, how many output channels they have at the most, and how
+    many of them lie side by side in a word at the least."""
+    constants = [graph.tensors[index] for index in op.inputs
+                 if index != -1 and graph.tensors[index].data is not None]
+    if op.kind in DOT_PRODUCTS:
+        shape = graph.tensors[op.inputs[1]].shape
+        depthwise = op.kind == "DEPTHWISE_CONV_2D"
+        return shape, shape[3 if depthwise else 0], 1 if depthwise else shape[-1]
+    if op.kind == "BATCH_MATMUL" and constants:
+        shape = constants[0].shape
+        least = min(shape[-2:])
+        return shape, math.prod(shape) // least, least
+    if op.kind in BINARY_KINDS and constants and math.prod(constants[0].shape) > 1:
+        shape = repeated(constants[0].shape, graph.tensors[op.outputs[0]].shape)
+        return shape, math.prod(shape), 1
+    return (), 0, 1
 
 
 def fits_alone(graph: Graph, op: Operator, config: EngineConfig) -> bool:

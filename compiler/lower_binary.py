@@ -84,9 +84,15 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
 
 def trailing(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """What repeats itself when ``values`` broadcast to ``shape``, flat."""
-    aligned = values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
-    first = next(axis for axis, size in enumerate(aligned.shape) if size > 1)
-    return np.broadcast_to(aligned, (*aligned.shape[:first], *shape[first:])).reshape(-1)
+    whole = repeated(values.shape, shape)
+    return np.broadcast_to(values.reshape(values.shape[-len(whole):]), whole).reshape(-1)
+
+
+def repeated(constant: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The last axes of ``shape``, from the first one on in which a ``constant`` has several values:
+    all that lies in front of them meets the same values."""
+    aligned = (1,) * (len(shape) - len(constant)) + constant
+    return shape[next(axis for axis, size in enumerate(aligned) if size > 1):]
 
 
 def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int], profile: str,

@@ -118,11 +118,11 @@ def test_two_seconds_and_a_gigabyte(measured):
         check_refusal(found["said"])
 
 
-PASSES = ("{} needs more than 512 passes of the engine, or 16777216 bytes of weights on the tape, "
+PASSES = ("{} needs more than 256 passes of the engine, or 16777216 bytes of weights on the tape, "
           "all before it counted; use a smaller batch, or an engine whose weight rings hold the "
           "layer")
 REFUSED = {
-    "1,999 operators": "the model has 1999 operators for the engine, and at most 512 layers are "
+    "1,999 operators": "the model has 1999 operators for the engine, and at most 256 layers are "
                        "accepted; use a smaller model",
     "2,001 operators": "FILE cannot be read: it has 2001 operators, and at most 2000 are accepted",
     "5,001 tensors": "FILE cannot be read: it has 5001 tensors, and at most 5000 are accepted",
@@ -145,7 +145,7 @@ REFUSED = {
     "a million axes": "a million axes cannot run: operator 0 MEAN: the output's shape must be the "
                       "one that the inputs and options give; found axes [7, 7, 7, 7, 7, 7, 7, "
                       "7, ...] of an input of [1, 2, 2, 1]; convert the model with fixed shapes",
-    "500 inputs and outputs": "compiled",
+    "250 inputs and outputs": "compiled",
     "8,192 channels, each with its scale": "compiled",
     "16 MB of weights": "compiled",
     "1,000 rows to stripe": "compiled",

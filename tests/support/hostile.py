@@ -145,6 +145,64 @@ def reduced(count: int) -> Growing:
     return g
 
 
+def pairs(kind: str, count: int) -> Growing:
+    """Operators of two inputs, no two of the same scales: each a search of its own."""
+    g = growing((1, 8), (1, 8))
+    for _ in range(count):
+        y = g.activation((1, 8), scale=float(np.float32(g.rng.uniform(0.05, 0.2))), zero_point=0)
+        g.operator(kind, [0, 1], [y])
+    return g
+
+
+def averaged(*shape: int) -> Growing:
+    """MEAN over height and width of more than memory holds."""
+    g = growing(shape)
+    g.operator("MEAN", [0, g.constant([1, 2])], [output(g, shape[0], shape[3])])
+    return g
+
+
+def sloped(count: int) -> Growing:
+    """PRELU of two tensors, which is five operators."""
+    g = growing((1, 8), (1, 8))
+    for _ in range(count):
+        y = g.activation((1, 8), scale=float(np.float32(g.rng.uniform(0.05, 0.2))), zero_point=0)
+        slopes = g.weights(g.rng.integers(-128, 128, 8).astype(np.int8), [0.01])
+        g.operator("PRELU", [0, slopes], [y])
+    return g
+
+
+def spread(side: int, stride: int) -> Growing:
+    """TRANSPOSE_CONV, as many convolutions as strides."""
+    g = growing((1, side, side, 1))
+    sides = side * stride
+    g.operator("TRANSPOSE_CONV", [g.constant([1, sides, sides, 1]), weights(g, 1, 2, 2, 1), 0],
+               [output(g, 1, sides, sides, 1)], padding=0, stride_h=stride, stride_w=stride)
+    return g
+
+
+def multiplied(batch: int) -> Growing:
+    """As many products of matrices, each with a constant of its own."""
+    g = growing((batch, 2, 4))
+    g.operator("BATCH_MATMUL", [0, weights(g, batch, 4, 2)], [output(g, batch, 2, 2)],
+               adj_x=False, adj_y=False)
+    return g
+
+
+def columns(batch: int, count: int) -> Growing:
+    """Matrices with as many columns."""
+    g = growing((batch, 1, 4))
+    g.operator("BATCH_MATMUL", [0, weights(g, batch, count, 4)], [output(g, batch, 1, count)],
+               adj_x=False, adj_y=True)
+    return g
+
+
+def added(*shape: int) -> Growing:
+    """A constant, each number another channel."""
+    g = growing((1, *shape))
+    g.operator("ADD", [0, weights(g, *shape)], [output(g, 1, *shape)])
+    return g
+
+
 def named(length: int) -> Growing:
     """A refusal that would be as long as the tensor's name."""
     g = growing((1, 4))
@@ -161,11 +219,11 @@ def shared(inputs: int, times: int) -> WrittenModel:
 
 
 HOSTILE: dict[str, Callable[[], Growing | WrittenModel]] = {
-    "500 operators": lambda: chain(500),
+    "250 operators": lambda: chain(250),
     "1,999 operators": lambda: chain(1_999),
     "2,001 operators": lambda: chain(2_001),
     "5,001 tensors": lambda: chain(5_000),
-    "500 inputs and outputs": lambda: crowd(500),
+    "250 inputs and outputs": lambda: crowd(250),
     "1,000 inputs and outputs": lambda: crowd(1_000),
     "a million entries": lambda: shared(1 << 20, 1),
     "entries over and over": lambda: shared(1 << 20, 1_000),
@@ -193,6 +251,17 @@ HOSTILE: dict[str, Callable[[], Growing | WrittenModel]] = {
     "constants packed over and over": lambda: packed(7),
     "a slice of a shape, wrong in four ways": sliced,
     "a million axes": lambda: reduced(1 << 20),
+    "250 sums": lambda: pairs("ADD", 250),
+    "300 sums": lambda: pairs("ADD", 300),
+    "250 products": lambda: pairs("MUL", 250),
+    "50 slopes": lambda: sloped(50),
+    "an average of two gigabytes": lambda: averaged(1, 500, 500, 8_000),
+    "an average of many": lambda: averaged(1, 300, 300, 20_000),
+    "80,000 numbers to add": lambda: added(100, 100, 8),
+    "products of 16,000 columns": lambda: columns(2, 8_000),
+    "10,000 convolutions in one": lambda: spread(3, 100),
+    "4,000 products of matrices": lambda: multiplied(4_000),
+    "250 products of matrices": lambda: multiplied(250),
     "a name of a million lines": lambda: named(1 << 20),
     "a name of five million lines": lambda: named(5 << 20),
 }
