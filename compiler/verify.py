@@ -161,7 +161,7 @@ def window_options(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model again, its file is damaged.
     """
-    if op.kind in WINDOWS:
+    if op.kind in (*WINDOWS, "TRANSPOSE_CONV"):
         for key, value in op.options.items():
             if key.startswith(("stride_", "dilation_", "filter_")) and not 1 <= value < 1 << 16:
                 yield None, f"{key} {value}"

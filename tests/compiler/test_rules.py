@@ -191,6 +191,9 @@ WRONG = [
     (graph_of("MAX_POOL_2D", {"stride_h": 0}),
      "operator 0 MAX_POOL_2D: strides, dilations and windows must be at least 1; found stride_h 0"
      + DAMAGED),
+    (graph_of("TRANSPOSE_CONV", {"stride_h": 0}),
+     "operator 0 TRANSPOSE_CONV: strides, dilations and windows must be at least 1; found stride_h 0"
+     + DAMAGED),
     (graph_of("MAX_POOL_2D", x={"shape": (4, 4, 2)}),
      "operator 0 MAX_POOL_2D, tensor 'x': every dimension of an activation must be at least 1, and "
      "images must have four; found the shape [4, 4, 2]" + FIXED),
