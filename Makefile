@@ -6,9 +6,10 @@ VENV   := .venv
 RUN    := $(VENV)/bin/python
 
 BOARD  ?= icebreaker
+MINUTES ?= 30
 MODEL  ?= models/mnist_cnn_int8.tflite
 
-.PHONY: sim bitstream flash stream test test-all lint bench boards area clean
+.PHONY: sim bitstream flash stream test test-all fuzz lint bench boards area clean
 
 ## sim: run the shipped MNIST network on the simulated hardware
 sim: $(VENV)/.ready-sim
@@ -33,6 +34,11 @@ test: $(VENV)/.ready-test lint
 ## test-all: the slow sweeps as well
 test-all: $(VENV)/.ready-test lint
 	$(RUN) -m pytest -n 2 tests
+
+## fuzz: MINUTES=30 of damaged models for the compiler; what is new is kept in build/fuzz
+fuzz: $(VENV)/.ready-test
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[fuzz]"
+	nice $(RUN) tests/fuzz/fuzz_compiler.py -max_total_time=$$(( 60 * $(MINUTES) ))
 
 ## lint: style, and the types of the compiler
 lint: $(VENV)/.ready-test

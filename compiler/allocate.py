@@ -4,11 +4,15 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from compiler.errors import ModelError
 
-# Orders tried by hill-climbing: a few dozen tensors settle within some hundred.
-TRIES = 2000
+# Orders tried by hill-climbing: a few dozen tensors settle within some hundred. What a try costs
+# grows with the pairs of tensors that live at the same time, so of thousands there are fewer tries.
+TRIES, PAIRS_TRIED = 2000, 1 << 20
 SEED = 1
+MOST_NAMED = 8                                   # buffers in a refusal
 
 
 @dataclass(frozen=True)
@@ -22,10 +26,6 @@ class Buffer:
     size_bytes: int
     first_use: int
     last_use: int
-
-    def meets(self, other: "Buffer") -> bool:
-        """Whether there is a step in which both live."""
-        return self.first_use <= other.last_use and other.first_use <= self.last_use
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,16 @@ def plan_memory(buffers: Sequence[Buffer], alignment: int, capacity_bytes: int) 
     ``capacity_bytes``, with the buffers that live in the fullest step.
     """
     buffers = tuple(buffers)
-    neighbours = [[other for other, b in enumerate(buffers) if other != index and a.meets(b)]
-                  for index, a in enumerate(buffers)]
+    neighbours = meeting(buffers)
+    pairs = sum(len(others) for others in neighbours)
     bound = least_bytes(buffers, alignment)
     order = sorted(range(len(buffers)), key=lambda index: -buffers[index].size_bytes)
     best = _place(buffers, neighbours, order, alignment)
     peak = _peak(buffers, best)
 
     rng = random.Random(SEED)
-    for _ in range(TRIES if len(buffers) > 1 else 0):
+    tries = min(TRIES, PAIRS_TRIED // pairs) if pairs and bound <= capacity_bytes else 0
+    for _ in range(tries):
         if peak <= bound:
             break
         trial = list(order)
@@ -75,8 +76,16 @@ def plan_memory(buffers: Sequence[Buffer], alignment: int, capacity_bytes: int) 
     plan = Plan(buffers, offsets_of, alignment, peak)
     verify(plan)
     if peak > capacity_bytes:
-        raise ModelError(_refusal(plan, capacity_bytes))
+        raise ModelError(_refusal(plan, bound if bound > capacity_bytes else peak, capacity_bytes))
     return plan
+
+
+def meeting(buffers: Sequence[Buffer]) -> list[list[int]]:
+    """For each buffer, the places of the others with which it shares a step."""
+    first = np.array([buffer.first_use for buffer in buffers], np.int64)
+    last = np.array([buffer.last_use for buffer in buffers], np.int64)
+    return [[other for other in np.flatnonzero((start <= last) & (first <= end)).tolist()
+             if other != index] for index, (start, end) in enumerate(zip(first, last, strict=True))]
 
 
 def least_bytes(buffers: Sequence[Buffer], alignment: int = 1) -> int:
@@ -148,12 +157,14 @@ def _used(live: Sequence[Buffer], alignment: int) -> int:
     return sum(whole) - slack
 
 
-def _refusal(plan: Plan, capacity_bytes: int) -> str:
+def _refusal(plan: Plan, needed_bytes: int, capacity_bytes: int) -> str:
     """Who needs the scratchpad in its fullest step."""
     step = max((buffer.first_use for buffer in plan.buffers),
                key=lambda step: (_used(_live(plan.buffers, step), plan.alignment), -step))
     live = sorted(_live(plan.buffers, step), key=lambda buffer: -buffer.size_bytes)
-    sizes = ", ".join(f"{buffer.name} {buffer.size_bytes}" for buffer in live)
-    return (f"the activations need {plan.peak_bytes} bytes of scratchpad, but there are "
+    sizes = ", ".join(f"{buffer.name} {buffer.size_bytes}" for buffer in live[:MOST_NAMED])
+    if len(live) > MOST_NAMED:
+        sizes += f" and {len(live) - MOST_NAMED} more"
+    return (f"the activations need {needed_bytes} bytes of scratchpad, but there are "
             f"{capacity_bytes}; step {step} holds {_used(live, plan.alignment)} bytes ({sizes}); "
             f"use a board with more memory or a smaller model")

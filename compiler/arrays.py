@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import DataError
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Tensor
 from compiler.program import write_whole
 
@@ -57,8 +58,8 @@ def _checked(what: str, array: np.ndarray, tensor: Tensor) -> np.ndarray:
     shape = f"[{', '.join(map(str, ('N', *tensor.shape)))}]"
     if array.dtype.newbyteorder("=") != tensor.dtype or array.shape[1:] != tensor.shape \
             or not array.ndim:
-        raise DataError(f"{what} must hold {tensor.dtype} {shape} for input {tensor.name!r}, not "
-                        f"{array.dtype} {list(array.shape)}")
+        raise DataError(f"{what} must hold {tensor.dtype} {shape} for input "
+                        f"{shown(tensor.name)}, not {array.dtype} {list(array.shape)}")
     if not len(array):
         raise DataError(f"{what} holds no inputs: its first dimension is 0")
     if tensor.dtype == "float32" and np.isnan(array).any():

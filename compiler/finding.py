@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 from compiler.errors import ModelError
 from compiler.flatbuffer import shown
@@ -47,6 +48,7 @@ class Refused(ModelError):
                          else f"{name} cannot run, for {len(findings)} reasons:{lines}")
 
 
+@cache
 def sentences(rule: Rule) -> tuple[str, str]:
     """``(rule, remedy)`` of a rule's docstring, in lower case and without full stops."""
     text, remedy = (

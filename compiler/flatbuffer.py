@@ -14,6 +14,12 @@ class StrictBytes(bytes):
         return super().__getitem__(key)
 
 
+# What any file may have: numbers, letters and tables; and bytes of constants, all operators' taken
+# together, for the compiler looks at each.
+MOST_ENTRIES   = 1 << 22
+MOST_CONSTANTS = 1 << 26
+
+
 class Budget:
     """Bounds the elements taken out of a file of ``size`` bytes.
 
@@ -22,7 +28,8 @@ class Budget:
     """
 
     def __init__(self, size: int) -> None:
-        self.left = 4 * size + 4096
+        self.left = min(4 * size + 4096, MOST_ENTRIES)
+        self.constants = MOST_CONSTANTS
 
     def take(self, count: int, limit: int | None = None, what: str = "entries") -> int:
         """``count``, after taking it off the budget; ModelError over ``limit`` or the budget."""
@@ -32,6 +39,13 @@ class Budget:
         if self.left < 0:
             raise ModelError(f"it declares more {what} than its bytes can hold")
         return count
+
+    def read_constant(self, size: int) -> None:
+        """Takes off the bytes of a constant that an operator reads, and may share with others."""
+        self.constants -= size
+        if self.constants < 0:
+            raise ModelError(f"its operators read more than {MOST_CONSTANTS} bytes of constants, "
+                             "those that they share counted each time")
 
 
 def vector(table: Any, field: str, budget: Budget) -> tuple[Any, ...]:

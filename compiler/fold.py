@@ -15,7 +15,8 @@ from compiler.ir import Graph, Operator, Tensor
 from compiler.moves import MOVES, move, moved_positions
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
-MOST_FOLDED = 1 << 24      # values in all: a hostile file may double constants over and over
+# A hostile file may double constants over and over, or have them gathered one by one.
+MOST_FOLDED, MOST_COPIES = 1 << 22, 1 << 12      # values in all, pieces of an operator
 PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
@@ -30,14 +31,15 @@ def fold_constants(graph: Graph) -> Graph:
     What computes a graph output stays, and so does what this cannot compute.
     """
     tensors, kept, budget = list(graph.tensors), [], MOST_FOLDED
+    wanted = set(graph.outputs)
     for op in graph.operators:
-        value = None if set(op.outputs) & set(graph.outputs) else _value(tensors, op, budget)
+        value = _value(tensors, op, budget) if wanted.isdisjoint(op.outputs) else None
         if value is None:
             kept.append(op)
             continue
         budget -= value.size
         output = tensors[op.outputs[0]]
-        data = np.array(value, np.dtype(output.dtype))
+        data = np.array(value, output.dtype)
         data.flags.writeable = False
         tensors[op.outputs[0]] = replace(output, shape=data.shape, data=data)
     return replace(graph, tensors=tuple(tensors), operators=tuple(kept))
@@ -110,15 +112,19 @@ def _takes_pads(op: Operator, tensor: int) -> bool:
 
 def _value(tensors: Sequence[Tensor], op: Operator, budget: int) -> np.ndarray | None:
     """What ``op`` computes, where that is known without running the model."""
+    if not op.inputs or len(op.outputs) != 1 or -1 in op.inputs:
+        return None
+    output = tensors[op.outputs[0]]
     if op.kind == "SHAPE":
-        return np.array(tensors[op.inputs[0]].shape)
-    inputs = [tensors[index].data if index >= 0 else None for index in op.inputs]
+        shape = tensors[op.inputs[0]].shape
+        return np.array(shape, output.dtype) if output.dtype in ("int32", "int64") else None
+    inputs = [tensors[index].data for index in op.inputs]
     constants = [data for data in inputs if data is not None]
-    if len(constants) != len(op.inputs) or not constants or len(op.outputs) != 1:
+    if len(constants) != len(inputs) or constants[0].dtype != output.dtype:
         return None
     if op.kind == "RESHAPE":
-        shape = tensors[op.outputs[0]].shape
-        return constants[0].reshape(shape) if constants[0].size == np.prod(shape) else None
+        same = constants[0].size == math.prod(output.shape)
+        return constants[0].reshape(output.shape) if same else None
     if op.kind not in MOVES:
         return None
     try:
@@ -129,6 +135,8 @@ def _value(tensors: Sequence[Tensor], op: Operator, budget: int) -> np.ndarray |
         return None
     sources = [constants[position] for position in moved_positions(op)]
     value = np.empty(moved.shapes[0], sources[0].dtype)
-    for destination, source in moved.pairs(sources, [value]):
+    for count, (destination, source) in enumerate(moved.pairs(sources, [value])):
+        if count == MOST_COPIES:
+            return None
         destination[...] = source
     return value

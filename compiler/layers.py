@@ -1,6 +1,6 @@
 """What the tape holds of one layer, and the parts of it that all operators fill in alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -205,18 +205,17 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
 ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row")
 
 
-def one_tile_each(layer: Layer, config: EngineConfig) -> Sequence[Layer]:
+def one_tile_each(layer: Layer, config: EngineConfig) -> Iterator[Layer]:
     """The layer as one pass for every tile, each with the layer's weights to itself.
 
     For weights that the rings cannot hold: they stream past a tile, so every tile needs them
     again.
     """
     f = layer.fields
-    passes = []
     for row in range(f["rows"] + 1):
         for tile in range(f["tiles"] + 1):
             last = tile == f["tiles"]
-            passes.append(replace(layer, macs=0, fields=f | {
+            yield replace(layer, macs=0 if row or tile else layer.macs, fields=f | {
                 "rows": 0, "tiles": 0,
                 "base": f["base"] + row * f["row_stride"],
                 "y_start": f["y_start"] + row * f["y_row_step"],
@@ -224,6 +223,4 @@ def one_tile_each(layer: Layer, config: EngineConfig) -> Sequence[Layer]:
                 "out_base": f["out_base"] + row * f["out_row"]
                 + tile * config.columns * f["out_pixel"],
                 "last_columns": f["last_columns"] if last else config.columns - 1,
-            }))
-    passes[0] = replace(passes[0], macs=layer.macs)
-    return passes
+            })

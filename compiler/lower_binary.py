@@ -8,6 +8,7 @@ import numpy as np
 from compiler.binary import added_constants, binary_table, mul_rule
 from compiler.blocks import Step, blocks
 from compiler.errors import ModelError
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator, Tensor
 from compiler.layers import (
     Image,
@@ -87,9 +88,15 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
 
 def trailing(values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """What repeats itself when ``values`` broadcast to ``shape``, flat."""
-    aligned = values.reshape((1,) * (len(shape) - values.ndim) + values.shape)
-    first = next(axis for axis, size in enumerate(aligned.shape) if size > 1)
-    return np.broadcast_to(aligned, (*aligned.shape[:first], *shape[first:])).reshape(-1)
+    whole = repeated(values.shape, shape)
+    return np.broadcast_to(values.reshape(values.shape[-len(whole):]), whole).reshape(-1)
+
+
+def repeated(constant: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The last axes of ``shape``, from the first one on in which a ``constant`` has several values:
+    all that lies in front of them meets the same values."""
+    aligned = (1,) * (len(shape) - len(constant)) + constant
+    return shape[next(axis for axis, size in enumerate(aligned) if size > 1):]
 
 
 def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int], profile: str,
@@ -160,4 +167,4 @@ def unsupported(graph: Graph, op: Operator, what: str) -> ModelError:
 def describe(tensor: Tensor) -> str:
     """A tensor, as a refusal names it."""
     kind = "constant " if tensor.data is not None else ""
-    return f"{kind}{tensor.name!r} of {list(tensor.shape)}"
+    return f"{kind}{shown(tensor.name)} of {list(tensor.shape)}"

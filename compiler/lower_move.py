@@ -8,12 +8,11 @@ import numpy as np
 from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Layer, flat_fields, identity_records
+from compiler.limits import MOST_LAYERS
 from compiler.moves import JOINS, PARTS, concatenation_tables, move, moved_positions
 from compiler.nests import Nest, address, nest, passes
 from compiler.places import MOST_BYTES, Addresses
 from hw.config import EngineConfig, Mode
-
-MOST_PASSES = 1000
 
 
 def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
@@ -45,9 +44,9 @@ def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
             continue
         for part in passes(nest(destination, source, memory), config):
             count += 1
-            if count > MOST_PASSES:
+            if count > MOST_LAYERS:
                 raise ModelError(
-                    f"operator {op.index} {op.kind} needs more than {MOST_PASSES} copies on the "
+                    f"operator {op.index} {op.kind} needs more than {MOST_LAYERS} copies on the "
                     "engine; give it regular indices or fewer dimensions")
             yield Layer(f"{op.index} {op.kind}", op.index, output,
                         copy_fields(part, config) | fields, identity_records(config), table=table)

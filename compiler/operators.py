@@ -7,8 +7,9 @@ from compiler import verify
 from compiler.explain.reference import KINDS
 from compiler.finding import Rule, sentences
 from compiler.golden.engine import KERNELS
-from compiler.lower import LOWER, VIEWS
+from compiler.lower import LOWER
 from compiler.partition import HOST_ONLY
+from compiler.places import VIEWS
 from compiler.rules import (
     CONVERSIONS,
     RULES,

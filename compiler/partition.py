@@ -1,11 +1,12 @@
 """What the host computes before and after the device, which holds nothing but int8 tensors."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.finding import Reasons
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 
@@ -39,7 +40,8 @@ class Partition:
 
 def partition(graph: Graph) -> Partition:
     """Splits ``graph``; ModelError where an operator that the host must run is not at an edge."""
-    first = _prologue(graph)
+    entered = set(graph.inputs)
+    first = _prologue(graph, entered)
     begun = {op.index for op in first}
     rest = [op for op in graph.operators if op.index not in begun]
     last = _epilogue(graph, rest)
@@ -54,10 +56,11 @@ def partition(graph: Graph) -> Partition:
     made, computed = _outputs(first), _outputs(middle)
     wanted = _unique([index for op in last for index in op.inputs] + list(graph.outputs))
     # A tensor that the device only passes on goes through it all the same: one way for all.
-    given = {index for index in (*graph.inputs, *made) if graph.tensors[index].dtype in BYTES}
+    given = {index for index in entered | made if graph.tensors[index].dtype in BYTES}
     outputs = tuple(index for index in wanted if index in computed | given)
     read = _unique([index for op in middle for index in op.inputs] + list(outputs))
-    inputs = tuple(index for index in read if index in (set(graph.inputs) | made) - computed)
+    known = (entered | made) - computed
+    inputs = tuple(index for index in read if index in known)
 
     device = replace(graph, operators=tuple(middle), inputs=inputs, outputs=outputs)
     return Partition(
@@ -69,13 +72,13 @@ def partition(graph: Graph) -> Partition:
     )
 
 
-def _prologue(graph: Graph) -> list[Operator]:
+def _prologue(graph: Graph, entered: Set[int]) -> list[Operator]:
     """What the host does with inputs: quantize them; and reorder those that nothing else reads."""
     readers = Counter(index for op in graph.operators for index in set(op.inputs))
-    host = {index for index in graph.inputs if graph.tensors[index].dtype in BYTES}
+    host = {index for index in entered if graph.tensors[index].dtype in BYTES}
     first: list[Operator] = []
     for op in graph.operators:
-        if _quantizes_input(graph, op) or (
+        if _quantizes_input(graph, op, entered) or (
                 op.kind in (*ORDERS, *VIEWS) and op.inputs[0] in host
                 and readers[op.inputs[0]] == 1 and op.inputs[0] not in graph.outputs):
             first.append(op)
@@ -87,9 +90,9 @@ def _prologue(graph: Graph) -> list[Operator]:
     return [op for op in first if op.kind not in VIEWS or op.outputs[0] in needed]
 
 
-def _quantizes_input(graph: Graph, op: Operator) -> bool:
-    """QUANTIZE at a graph input, from float32, or from uint8 to int8."""
-    if op.kind != "QUANTIZE" or op.inputs[0] not in graph.inputs:
+def _quantizes_input(graph: Graph, op: Operator, entered: Set[int]) -> bool:
+    """QUANTIZE of one of the inputs ``entered``, from float32, or from uint8 to int8."""
+    if op.kind != "QUANTIZE" or op.inputs[0] not in entered:
         return False
     source, output = (graph.tensors[index].dtype for index in (op.inputs[0], op.outputs[0]))
     return output in BYTES and (source == "float32" or (source, output) == ("uint8", "int8"))
@@ -122,8 +125,8 @@ def _refuse_host_work(graph: Graph, op: Operator, middle: Sequence[Operator]) ->
     source = graph.tensors[op.inputs[0]]
     if op.kind == "QUANTIZE" and source.dtype not in BYTES:
         raise ModelError(
-            f"operator {op.index} QUANTIZE reads {source.dtype} from tensor {source.name!r}, which "
-            f"is not a model input; quantize the part before it as well")
+            f"operator {op.index} QUANTIZE reads {source.dtype} from tensor {shown(source.name)}, "
+            f"which is not a model input; quantize the part before it as well")
     if op.kind in HOST_ONLY:
         reader = next((other for other in middle if set(op.outputs) & set(other.inputs)), None)
         assert reader is not None

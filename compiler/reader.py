@@ -14,11 +14,12 @@ from compiler.flatbuffer import Budget, StrictBytes, shown, tables, text, vector
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.options import names_of, read_options
 
-# Bounds for what a small FPGA could ever run; they keep the reading of a hostile file short.
-MAX_FILE_BYTES = 2**30
+# Bounds for what a small FPGA could ever run; they keep the reading of a hostile file short. Float
+# weights of 64 MiB are 16 MiB in int8, which is all that a flash chip with 24 address bits holds.
+MAX_FILE_BYTES = 2**26
 MAX_TENSOR_BYTES = 2**31 - 1
-MAX_OPERATORS = 10_000
-MAX_TENSORS = 50_000
+MAX_OPERATORS = 2_000
+MAX_TENSORS = 5_000
 MAX_RANK = 8
 
 DTYPES = {
@@ -38,7 +39,11 @@ def read_model(path: str | Path) -> Graph:
     another question: see ``compiler.rules``.
     """
     path = Path(path)
-    data = read_file(path)
+    return parse_model(read_file(path), path)
+
+
+def parse_model(data: bytes, path: Path) -> Graph:
+    """The graph of a file's bytes; ``path`` is what errors and the graph name it by."""
     if len(data) < 8 or data[4:8] != b"TFL3":
         raise ModelError(f"{path} is not a .tflite model: the identifier TFL3 is missing at byte 4")
     try:
@@ -56,12 +61,15 @@ def read_file(path: Path) -> bytes:
     try:
         if not path.is_file():
             raise ModelError(f"{path} is not a file")
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ModelError(f"{path} has {size} bytes; at most {MAX_FILE_BYTES} are accepted")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ModelError(f"{path} has {path.stat().st_size} bytes; at most {MAX_FILE_BYTES} "
+                             "are accepted")
+        return data
     except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ModelError(f"{path} cannot be read: {reason}") from None
 
 
 def read_graph(name: str, data: StrictBytes) -> Graph:
@@ -83,7 +91,7 @@ def read_graph(name: str, data: StrictBytes) -> Graph:
     )
     codes = [read_code(c, budget) for c in tables(model, "OperatorCodes", MAX_OPERATORS, budget)]
     operators = tuple(
-        read_operator(index, operator, codes, len(tensors), budget)
+        read_operator(index, operator, codes, tensors, budget)
         for index, operator in enumerate(tables(subgraph, "Operators", MAX_OPERATORS, budget))
     )
     inputs, outputs = vector(subgraph, "Inputs", budget), vector(subgraph, "Outputs", budget)
@@ -179,19 +187,23 @@ def read_code(code: Any, budget: Budget) -> tuple[str, str]:
 
 
 def read_operator(
-    index: int, operator: Any, codes: list[tuple[str, str]], tensors: int, budget: Budget
+    index: int, operator: Any, codes: list[tuple[str, str]], tensors: tuple[Tensor, ...],
+    budget: Budget
 ) -> Operator:
     """One operator; a custom one is of kind CUSTOM, its name the option ``custom_code``."""
     if not 0 <= operator.OpcodeIndex() < len(codes):
         raise ModelError(f"operator {index} has code {operator.OpcodeIndex()} of {len(codes)}")
     kind, custom = codes[operator.OpcodeIndex()]
     inputs, outputs = vector(operator, "Inputs", budget), vector(operator, "Outputs", budget)
-    check_indices(f"operator {index} {kind}", tuple(i for i in inputs if i != -1), tensors)
-    check_indices(f"operator {index} {kind}", outputs, tensors)
+    this, present = f"operator {index} {kind}", tuple(i for i in inputs if i != -1)
+    check_indices(this, present + outputs, len(tensors))
+    for i in set(present):
+        data = tensors[i].data
+        budget.read_constant(0 if data is None else data.nbytes)
     try:
         options = read_options(operator, kind, budget)
     except ModelError as error:
-        raise ModelError(f"operator {index} {kind} {error}") from None
+        raise ModelError(f"{this} {error}") from None
     if kind == "CUSTOM":
         options["custom_code"] = custom
     return Operator(index, kind, inputs, outputs, options)

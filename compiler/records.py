@@ -93,18 +93,19 @@ def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.nd
 
     They serve any part of the taps as well, whose sums are in the same range.
     """
-    w = weights.astype(np.int64).reshape(len(weights), -1)
-    check_sums(op, int(abs(w).sum(axis=1).max()), config)
+    w = weights.reshape(len(weights), -1)
+    above, below = (part(w, 0).sum(axis=1, dtype=np.int64) for part in (np.maximum, np.minimum))
+    check_sums(op, int((above - below).max()), config)
     added = np.zeros(len(w), np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
-    ends = [(x - zero_point) * w for x in INT8]
-    return fit_records(op, rules, added, np.minimum(*ends).sum(axis=1) + added,
-                       np.maximum(*ends).sum(axis=1) + added, config)
+    least, most = (x - zero_point for x in INT8)
+    return fit_records(op, rules, added, least * above + most * below + added,
+                       most * above + least * below + added, config)
 
 
 def without_zero_point(records: Sequence[Record], weights: np.ndarray,
                        zero_point: int) -> list[Record]:
     """``records`` for sums of ``x * weight``: the input's zero point is in the bias."""
-    sums = weights.astype(np.int64).reshape(len(weights), -1).sum(axis=1)
+    sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
     return [replace(record, bias=record.bias - zero_point * int(total))
             for record, total in zip(records, sums, strict=True)]
 

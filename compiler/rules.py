@@ -10,6 +10,7 @@ import numpy as np
 
 from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
+from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
 from compiler.moves import MOVES
 from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
@@ -101,7 +102,7 @@ def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
     Replace it by these, or cut the model before it.
     """
     custom = op.options.get("custom_code")
-    yield None, op.kind if custom is None else f"the custom operator {custom!r}"
+    yield None, op.kind if custom is None else f"the custom operator {shown(custom)}"
 
 
 def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -202,9 +203,10 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
         return
     info = np.iinfo(source.dtype)
     largest = max(source.zero_point - int(info.min), int(info.max) - source.zero_point)
-    axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-    centred = np.abs(weights.data.astype(np.int64) - weight_zero_point(graph, op))
-    sums = np.moveaxis(centred, axis, 0).reshape(weights.shape[axis], -1).sum(axis=1) * largest
+    channel = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+    taps = tuple(axis for axis in range(len(weights.shape)) if axis != channel)
+    centred = np.abs(weights.data.astype(np.int16) - weight_zero_point(graph, op))
+    sums = centred.sum(axis=taps, dtype=np.int64) * largest
     bias = bias_of(op)
     added = None if bias is None else graph.tensors[bias].data
     if added is not None:

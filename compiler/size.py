@@ -9,8 +9,9 @@ from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
 from compiler.layers import Layer
-from compiler.lower import lower, lower_operator, plan_places
+from compiler.lower import lower, lower_operator
 from compiler.places import VIEWS, Addresses, alone
+from compiler.planning import plan_places
 from compiler.program import Prepared, Program, assemble, prepare
 from compiler.targets import Target
 from hw.config import TAPE_OFFSET, EngineConfig, Mode

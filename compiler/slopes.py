@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 60                                  # a bound that never binds
 MAX_TRIED = 31                                   # int64 holds a product with 32 bits
-SCANNED = 4096                                   # multipliers tried one by one at the end
+SCANNED = 64                                     # multipliers tried one by one at the end
 
 
 @dataclass(frozen=True)
@@ -101,11 +101,12 @@ def solve(problem: Problem, hardware: Hardware
     low_bits = hardware.digit_width * (problem.digits - 1)
     shift, least, most = _window(problem, m_max, low_bits, hardware)
     search = _Search(problem, shift, low_bits, hardware.offset_width)
-    found, solved = _bisect(search, least, most)
+    found, solved, ends = _bisect(search, least, most)
     missing = np.flatnonzero(~solved)
     for at, channel in enumerate(missing):
-        # Offsets are whole numbers, so a lone m between two cuts may have been jumped over.
-        m = np.arange(least[channel], most[channel] + 1)[:SCANNED]
+        # Offsets are whole numbers, so a lone m where the cuts met may have been jumped over.
+        first = max(least[channel], ends[channel].min() - SCANNED // 2)
+        m = np.arange(first, min(first + SCANNED, most[channel] + 1))
         offsets, widths, _, _ = search.rows(np.full(len(m), channel)).at(m)
         good = np.flatnonzero(widths.min(axis=0) >= 0)
         if not good.size:
@@ -115,10 +116,12 @@ def solve(problem: Problem, hardware: Hardware
 
 
 def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
-            ) -> tuple[np.ndarray, np.ndarray]:
-    """``(m, r0, r1)`` as ``[3, channels]`` with m in ``least..most``, and which are found."""
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """``(m, r0, r1)`` as ``[3, channels]`` with m in ``least..most``, which are found, and for
+    those that are not where the cuts met, ``[channels, 2]``."""
     found = np.zeros((3, len(least)), np.int64)
     solved = np.zeros(len(least), bool)
+    ends = np.stack([least, most], axis=1)
     rows = np.flatnonzero(least <= most)
     least, most, search = least[rows], most[rows], search.rows(rows)
     # The rule's own slope first: with it the offsets are short, even where few steps are in reach.
@@ -131,10 +134,11 @@ def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
         for width, low_cut, high_cut in zip(widths, low_cuts, high_cuts, strict=True):
             least = np.where(width < 0, np.maximum(least, low_cut), least)
             most = np.where(width < 0, np.minimum(most, high_cut), most)
+        ends[rows] = np.stack([least, most], axis=1)
         live = ~done & (least <= most)
         rows, least, most, search = rows[live], least[live], most[live], search.rows(live)
         m = (least + most) >> 1
-    return found, solved
+    return found, solved, ends
 
 
 def _window(problem: Problem, m_max: int, low_bits: int, hardware: Hardware

@@ -13,7 +13,7 @@ accumulator T is therefore two linear constraints on (m, r), one at T and one at
 is r0 or r1 by the sign of the accumulator.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -25,6 +25,7 @@ from compiler.slopes import Constraints, NoSlope, Problem, Widths, solve
 from compiler.thresholds import stack, thresholds
 
 MAX_DIGITS = 4
+PART = 256                                       # channels solved at once
 # The operators of a model, which compiler/size.py and ``check`` look at again for every board.
 REMEMBERED = 64
 
@@ -121,71 +122,89 @@ def _stairs(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: t
 @lru_cache(8 * REMEMBERED)
 def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...],
          hardware: Widths, least_digits: int) -> tuple[int, tuple[Requantize, ...]]:
-    acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
-    _refuse_overflow(rules, acc_min, acc_max)
-    low, high = rules[0].low, rules[0].high
-    stairs = _stairs(rules, acc_mins, acc_maxs)
-
-    zero_point = np.array([rule.zero_point for rule in rules], np.int64)
-    slope = np.array([rule.slope for rule in rules])
-    failed: NoSlope | None = None
-    enough = max(least_digits, _digits_for(stairs.steps, acc_min, acc_max, hardware))
+    _refuse_overflow(rules, acc_mins, acc_maxs)
+    parts = [_Part(first, rules[first:first + PART], acc_mins[first:first + PART],
+                   acc_maxs[first:first + PART]) for first in range(0, len(rules), PART)]
+    failed: tuple[_Part, NoSlope] | None = None
+    fewest = len(rules) + 1
+    enough = max(least_digits, *(part.least_digits(hardware) for part in parts))
     for digits in range(enough, MAX_DIGITS + 1):
-        problem = _problem(stairs, digits, low, high, zero_point, slope, hardware)
-        try:
-            m, r0, r1, s = solve(problem, hardware)
-        except NoSlope as error:
-            if failed is None or len(error.channels) < len(failed.channels):
-                failed = error
-            continue
-        columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
-        got = _datapath(stairs.points, *columns, digits, low, high, hardware)
-        # Between two checked neighbours both functions are monotone, so this is a proof.
-        assert (got == stairs.wanted).all()
-        return digits, tuple(Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
+        found: list[Requantize] = []
+        missing: list[tuple[_Part, NoSlope]] = []
+        for part in parts:
+            try:
+                found += part.solve(digits, hardware)
+            except NoSlope as error:
+                missing.append((part, error))
+        if not missing:
+            return digits, tuple(found)
+        count = sum(len(error.channels) for _, error in missing)
+        if count < fewest:
+            fewest, failed = count, missing[0]
     assert failed is not None
-    channel = failed.channels[0]
-    raise StaircaseError(channel, failed.reason(channel, hardware))
+    part, failure = failed
+    channel = failure.channels[0]
+    raise StaircaseError(part.first + channel, failure.reason(channel, hardware))
 
 
-def _refuse_overflow(rules: Sequence[Staircase], acc_min: np.ndarray,
-                     acc_max: np.ndarray) -> None:
+class _Part:
+    """Some of the channels, from the ``first`` on: so many that their steps stay in the cache."""
+
+    def __init__(self, first: int, rules: tuple[Staircase, ...], acc_mins: tuple[int, ...],
+                 acc_maxs: tuple[int, ...]):
+        self.first, self.low, self.high = first, rules[0].low, rules[0].high
+        self.acc_min = np.array(acc_mins, np.int64)[:, None]
+        self.stairs = _stairs(rules, acc_mins, acc_maxs)
+        self.zero_point = np.array([rule.zero_point for rule in rules], np.int64)
+        self.slope = np.array([rule.slope for rule in rules])
+
+    def least_digits(self, hardware: Hardware) -> int:
+        """The least with which the accumulators at and below each step stay apart."""
+        steps = self.stairs.steps
+        real = steps > self.acc_min              # rows without a step repeat acc_min
+        reach = np.where(real, np.where(steps > 0, steps, -steps), 0).max(axis=1)
+        for digits in range(1, MAX_DIGITS + 1):
+            far = reach >= 1 << (hardware.digit_width * digits - 1)
+            if not far.any():
+                return digits
+        channel = int(far.argmax())
+        raise StaircaseError(self.first + channel, (
+            f"has a step at an accumulator of magnitude {reach[channel]}, beyond the "
+            f"{hardware.digit_width * MAX_DIGITS} bits of {MAX_DIGITS} digits"))
+
+    def solve(self, digits: int, hardware: Widths) -> Iterator[Requantize]:
+        """The parameters, proven at every step; NoSlope where there are none."""
+        m, r0, r1, s = solve(self.problem(digits, hardware), hardware)
+        columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
+        got = _datapath(self.stairs.points, *columns, digits, self.low, self.high, hardware)
+        # Between two checked neighbours both functions are monotone, so this is a proof.
+        assert (got == self.stairs.wanted).all()
+        return (Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
+
+    def problem(self, digits: int, hardware: Hardware) -> Problem:
+        """The constraints at the steps, and at the ends of either sign where no step bounds them.
+        """
+        limit = 1 << (hardware.digit_width * digits - 1)
+        levels, steps, value = self.stairs.levels, self.stairs.steps, self.stairs.values
+        flat = value[:, 0] == value[:, -1]
+        acc = np.clip(self.stairs.ends, -limit, limit - 1)
+        stepped = np.broadcast_to(~flat[:, None], steps.shape)
+        at_least = Constraints(acc=np.concatenate([steps, acc], axis=1),
+                               level=np.concatenate([levels, value], axis=1),
+                               valid=np.concatenate([stepped, value > self.low], axis=1))
+        below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
+                            level=np.concatenate([levels, value + 1], axis=1),
+                            valid=np.concatenate([stepped, value < self.high], axis=1))
+        return Problem(digits, at_least, below, steps, levels, flat, self.stairs.ends,
+                       self.zero_point, self.slope)
+
+
+def _refuse_overflow(rules: Sequence[Staircase], acc_mins: Sequence[int],
+                     acc_maxs: Sequence[int]) -> None:
     """A left shift that overflows int32 is no staircase any more: TFLite wraps around there."""
-    bound = np.maximum(-acc_min, acc_max + 1).ravel()
-    for channel, rule in enumerate(rules):
-        if isinstance(rule, DoubleRounding) and bound[channel] << max(rule.shift, 0) > 2**31:
+    for channel, (rule, least, most) in enumerate(zip(rules, acc_mins, acc_maxs, strict=True)):
+        bound = max(-least, most + 1)
+        if isinstance(rule, DoubleRounding) and bound << max(rule.shift, 0) > 2**31:
             raise StaircaseError(channel, (
-                f"shifts accumulators up to {bound[channel] - 1} left by {rule.shift}, which "
+                f"shifts accumulators up to {bound - 1} left by {rule.shift}, which "
                 f"overflows the 32 bits that TFLite rounds in"))
-
-
-def _digits_for(steps: np.ndarray, acc_min: np.ndarray, acc_max: np.ndarray,
-                hardware: Hardware) -> int:
-    """The least digits with which the accumulators at and below each step stay apart."""
-    real = steps > acc_min                       # rows without a step repeat acc_min
-    reach = np.where(real, np.where(steps > 0, steps, -steps), 0).max(axis=1)
-    for digits in range(1, MAX_DIGITS + 1):
-        far = reach >= 1 << (hardware.digit_width * digits - 1)
-        if not far.any():
-            return digits
-    channel = int(far.argmax())
-    raise StaircaseError(channel, (
-        f"has a step at an accumulator of magnitude {reach[channel]}, beyond the "
-        f"{hardware.digit_width * MAX_DIGITS} bits of {MAX_DIGITS} digits"))
-
-
-def _problem(stairs: _Stairs, digits: int, low: int, high: int, zero_point: np.ndarray,
-             slope: np.ndarray, hardware: Hardware) -> Problem:
-    """The constraints at the steps, and at the ends of either sign where no step bounds them."""
-    limit = 1 << (hardware.digit_width * digits - 1)
-    levels, steps, value = stairs.levels, stairs.steps, stairs.values
-    flat = value[:, 0] == value[:, -1]
-    acc = np.clip(stairs.ends, -limit, limit - 1)
-    stepped = np.broadcast_to(~flat[:, None], steps.shape)
-    at_least = Constraints(acc=np.concatenate([steps, acc], axis=1),
-                           level=np.concatenate([levels, value], axis=1),
-                           valid=np.concatenate([stepped, value > low], axis=1))
-    below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
-                        level=np.concatenate([levels, value + 1], axis=1),
-                        valid=np.concatenate([stepped, value < high], axis=1))
-    return Problem(digits, at_least, below, steps, levels, flat, stairs.ends, zero_point, slope)

@@ -64,8 +64,9 @@ def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[
             f"this hardware multiplies by less than {2 ** (width - hardware.shift_min)}")
     # Candidates [2, count] about the slopes, the nearest first.
     around = np.arange(-WINDOW, WINDOW + 1)
-    near = [np.clip(round(slope * 2**shift) + around, 0, 2**width - 1) for slope in slopes]
-    candidates = np.unique(np.stack(np.meshgrid(*near)).reshape(2, -1), axis=1)
+    near = [np.unique(np.clip(round(slope * 2**shift) + around, 0, 2**width - 1))
+            for slope in slopes]
+    candidates = np.stack(np.meshgrid(*near, indexing="ij")).reshape(2, -1)
     offset_end = 1 << (hardware.offset_width - 1)
     # Plain rounding, if it will do: what is left of it without the zero point is short.
     plain = ((2 * zero_point + 1) << shift) >> 1

@@ -81,23 +81,21 @@ def thinner(whole: Sequence[Pair]) -> Iterator[dict[int, Pair]]:
 
 
 def interleaved(pair: Pair, producer: Sequence[Layer], pool: Sequence[Layer],
-                output_rows: int) -> list[Layer]:
+                output_rows: int) -> Iterator[Layer]:
     """The pair's layers, stripe by stripe."""
-    layers = []
     for first in range(0, output_rows, pair.rows):
         count = min(pair.rows, output_rows - first)
         row, rows = first * pair.stride, (count - 1) * pair.stride + pair.window
         for layer in producer:
             f = layer.fields
-            layers.append(replace(
+            yield replace(
                 layer, macs=layer.macs if first == 0 else 0, is_part=True,
                 origin=row * f["out_row"],
                 fields=f | {"rows": rows - 1, "base": f["base"] + row * f["row_stride"],
-                            "y_start": f["y_start"] + row * f["y_row_step"]}))
+                            "y_start": f["y_start"] + row * f["y_row_step"]})
         is_last = first + count == output_rows
         for layer in pool:
             f = layer.fields
-            layers.append(replace(
+            yield replace(
                 layer, is_part=not is_last,
-                fields=f | {"rows": count - 1, "out_base": f["out_base"] + first * f["out_row"]}))
-    return layers
+                fields=f | {"rows": count - 1, "out_base": f["out_base"] + first * f["out_row"]})

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from amaranth.lib.data import StructLayout
@@ -33,6 +34,12 @@ class Packer:
 
 
 pack_header, pack_record = Packer(HEADER), Packer(RECORD)
+
+
+@cache
+def pack_layer(config: EngineConfig) -> Packer:
+    """That of a layer's configuration."""
+    return Packer(layer_layout(config))
 
 
 def beats_of(data: bytes, config: EngineConfig) -> bytes:
@@ -84,7 +91,7 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
     yield from packets(Packet.WEIGHTS, weights[0][:ahead], config)
     if layer.table is not None:
         yield from packets(Packet.TABLE, table_bytes(layer.table, config), config)
-    content = Packer(layer_layout(config))(check_fields(layer, config))
+    content = pack_layer(config)(check_fields(layer, config))
     yield from packets(Packet.LAYER, beats_of(content, config), config)
     yield from packets(Packet.WEIGHTS, weights[0][ahead:], config)
     for records, words in zip(groups[1:], weights[1:], strict=True):

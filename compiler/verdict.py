@@ -14,9 +14,10 @@ from compiler.finding import Finding, Reasons
 from compiler.fold import drop_unused, fold_constants, fuse_pads
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
-from compiler.lower import ROOMY, lower_operator, plan_places
+from compiler.lower import lower_operator
 from compiler.partition import BYTES, HOST_ONLY
 from compiler.places import VIEWS, alone
+from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
 from compiler.size import fit, slot_of

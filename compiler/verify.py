@@ -25,6 +25,7 @@ TABLES = ("LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "EXP")
 SAME_SHAPE = ("RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "QUANTIZE", "DEQUANTIZE", *TABLES,
               "L2_NORMALIZATION")
 
+LEAST_SCALE, LARGEST_SCALE = 2.0**-28, 2.0**28
 MOST_INPUTS = 1 << 12
 
 # Fewest and most inputs; all but PARTS have one output.
@@ -79,6 +80,11 @@ def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
     return graph.tensors[op.inputs[position]]
 
 
+def first_few(numbers: Sequence[int]) -> str:
+    """A list, or its first eight numbers."""
+    return str(list(numbers)) if len(numbers) <= 8 else f"{str(list(numbers[:8]))[:-1]}, ...]"
+
+
 def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:
     """An operator must have the inputs and outputs that its kind demands.
 
@@ -88,7 +94,7 @@ def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:
     required = op.inputs if op.kind in JOINS else op.inputs[:fewest]
     outputs = len(op.outputs) > 0 if op.kind in PARTS else len(op.outputs) == 1
     if not fewest <= len(op.inputs) <= most or not outputs or -1 in required:
-        yield None, f"inputs {list(op.inputs)} and outputs {list(op.outputs)}"
+        yield None, f"inputs {first_few(op.inputs)} and outputs {first_few(op.outputs)}"
 
 
 def dimensions(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -142,8 +148,8 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """8-bit tensors must have scales above 0 and zero points that fit their type, one of each
-    except for weights along their output channels.
+    """8-bit tensors must have scales of 2**-28 to 2**28, weights also smaller ones, and zero points
+    that fit their type; one of each, except for weights along their output channels.
 
     Quantize the model again with a converter that writes scales.
     """
@@ -158,11 +164,15 @@ def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
         info = np.iinfo(tensor.dtype)
         if any(not info.min <= z <= info.max for z in zero_points):
             yield index, f"zero points from {min(zero_points)} to {max(zero_points)}"
-        if len(scales) == 1 and scales[0] == 0:
-            yield index, "the scale 0"
+        is_weights = position == 1 and op.kind in DOT_PRODUCTS
+        # Channels without a weight may have the scale 0; and 6 over an activation's fits 32 bits.
+        least = LEAST_SCALE if not is_weights else 0 if len(scales) > 1 else math.ulp(0)
+        wrong = next((scale for scale in scales if not least <= scale <= LARGEST_SCALE), None)
+        if wrong is not None:
+            yield index, f"the scale {wrong:g}"
         if len(scales) > 1:
             axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-            if position != 1 or op.kind not in DOT_PRODUCTS:
+            if not is_weights:
                 yield index, f"{len(scales)} scales"
             elif tensor.quantization.quantized_dimension != axis:
                 yield index, f"scales along dimension {tensor.quantization.quantized_dimension}"
@@ -173,7 +183,7 @@ def window_options(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Convert the model again, its file is damaged.
     """
-    if op.kind in WINDOWS:
+    if op.kind in (*WINDOWS, "TRANSPOSE_CONV"):
         for key, value in op.options.items():
             if key.startswith(("stride_", "dilation_", "filter_")) and not 1 <= value < 1 << 16:
                 yield None, f"{key} {value}"
@@ -260,8 +270,8 @@ def transposed_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
     sides = [window_size(size, window, op.options[f"stride_{letter}"], 1, op.options["padding"])
              for size, window, letter in zip(shape[1:3], (height, width), "hw", strict=False)]
     if len(shape) != 4 or (shape[0], *sides, shape[3]) != (*source.shape[:3], channels):
-        raise ShapeError(f"an output of {list(shape)} for an input of {list(source.shape)} and "
-                         f"weights {list(weights.shape)}")
+        raise ShapeError(f"an output of {first_few(shape)} for an input of {list(source.shape)} "
+                         f"and weights {list(weights.shape)}")
     return shape
 
 
@@ -318,7 +328,7 @@ def reduced_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
         return None
     listed = axes.data.reshape(-1).tolist()
     if any(not -len(source) <= axis < len(source) for axis in listed):
-        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+        raise ShapeError(f"axes {first_few(listed)} of an input of {list(source)}")
     reduced = {axis % len(source) for axis in listed}
     if op.options["keep_dims"]:
         return tuple(1 if axis in reduced else size for axis, size in enumerate(source))
@@ -332,7 +342,7 @@ def arg_max_shape(graph: Graph, op: Operator) -> tuple[int, ...] | None:
         return None
     listed = axis.data.reshape(-1).tolist()
     if len(listed) != 1 or not -len(source) <= listed[0] < len(source):
-        raise ShapeError(f"axes {listed} of an input of {list(source)}")
+        raise ShapeError(f"axes {first_few(listed)} of an input of {list(source)}")
     gone = listed[0] % len(source)
     return source[:gone] + source[gone + 1:]
 

@@ -13,15 +13,16 @@ from compiler.errors import DataError, ModelError
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
-from sim import report
+from sim import profiles, profiles_report, report
 from sim.board import SimulatedBoard
 from sim.compiled import SimulationError
 from sim.design import design
 from sim.device import Stalled
+from sim.oracles import OracleError
 from sim.pty import Terminal
 from sim.run import MODEL, Job, run
 
-DISAGREES, INVALID, INTERRUPTED, UNREAD = 1, 3, 130, 141
+DISAGREES, INVALID, TOOL, INTERRUPTED, UNREAD = 1, 3, 4, 130, 141
 
 # More multipliers than this take minutes to compile, and no board here has them.
 MOST_MACS = 4096
@@ -42,6 +43,18 @@ Simulates a board with its pins: serial line, flash chip, power-on test, engine.
 a pseudo-terminal, and serves it until stopped; python -m boards does with it what it does with a
 real port. It runs ten to fifty times slower than a board, and not at all while nobody talks to it.
 """
+COMPARE_DESCRIPTION = """\
+"TFLite" is several programs, and they do not round alike. Runs a model in LiteRT with its reference
+kernels, in LiteRT as it comes (XNNPACK), in TensorFlow Lite Micro, and in the golden model in both
+of our profiles; says how many outputs differ, by how much, in which tensor that begins, and which
+of them each profile equals in every byte. Needs both runtimes: pip install -e '.[oracle]'.
+"""
+COMPARE_EXIT_CODES = """\
+exit codes: 0 each profile equals its runtime, of those that run the model: litert LiteRT's
+reference kernels, tflm TensorFlow Lite Micro; 1 one does not, or none could be compared; 2 wrong
+usage; 3 the model or a file is invalid or not supported; 4 a runtime is not installed; 130
+interrupted.
+"""
 EXIT_CODES = """\
 exit codes: 0 every byte agrees; 1 the engine ran, but disagrees with the golden model or stopped;
 2 wrong usage; 3 the model or a file is invalid or not supported; 130 interrupted.
@@ -56,17 +69,9 @@ def parser() -> argparse.ArgumentParser:
         "run", help="run a model on the engine's RTL and compare it with the golden model",
         description=DESCRIPTION, epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("model", nargs="?", type=Path, default=MODEL, metavar="MODEL",
-                   help="a quantized .tflite file (default: models/mnist_cnn_int8.tflite)")
-    source = p.add_mutually_exclusive_group()
-    source.add_argument("--data", default="sample", metavar="mnist|sample|DIR",
-                        help="images: the MNIST test set, the packaged sample (its first 1,000 "
-                        "unless --limit says more), or a folder of MNIST files (default: sample)")
-    source.add_argument("--inputs", type=Path, metavar="X.npy|X.npz",
-                        help="the model's own inputs [N, *shape], in its type; .npz: in0, in1...")
+    add_images(p)
     p.add_argument("--outputs", type=array_file, metavar="Y.npy|Y.npz",
                    help="where to write the outputs [N, *shape]; .npz: out0, out1...")
-    p.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     p.add_argument("--engine", default="rtl", choices=("golden", "rtl", "python", "netlist"),
                    help="golden: integer numpy; rtl: the hardware, compiled (default); python: "
                    "the hardware in Amaranth's simulator, a thousand cycles a second; netlist: "
@@ -87,6 +92,12 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--window", type=window, metavar="A:B",
                    help="from cycle A up to cycle B (default: 0:10000)")
     p = commands.add_parser(
+        "compare", help="run a model in LiteRT, TensorFlow Lite Micro and the golden model",
+        description=COMPARE_DESCRIPTION, epilog=COMPARE_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_images(p)
+    p.add_argument("--json", action="store_true", help="one JSON document instead of text")
+    p = commands.add_parser(
         "board", help="simulate a whole board behind a pseudo-terminal",
         description=BOARD_DESCRIPTION, epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,6 +108,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
                    help="whose rounding is the truth (default: litert)")
     return whole
+
+
+def add_images(p: argparse.ArgumentParser) -> None:
+    """A model, and what to show to it."""
+    p.add_argument("model", nargs="?", type=Path, default=MODEL, metavar="MODEL",
+                   help="a quantized .tflite file (default: models/mnist_cnn_int8.tflite)")
+    source = p.add_mutually_exclusive_group()
+    source.add_argument("--data", default="sample", metavar="mnist|sample|DIR",
+                        help="images: the MNIST test set, the packaged sample (its first 1,000 "
+                        "unless --limit says more), or a folder of MNIST files (default: sample)")
+    source.add_argument("--inputs", type=Path, metavar="X.npy|X.npz",
+                        help="the model's own inputs [N, *shape], in its type; .npz: in0, in1...")
+    p.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
 
 
 def board(text: str) -> Target:
@@ -170,6 +194,11 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if args.command == "board":
             return serve(args)
+        if args.command == "compare":
+            verdict = profiles.compare(args.model, args.data, args.inputs, args.limit)
+            print(json.dumps(profiles_report.document(verdict), indent=1) if args.json
+                  else profiles_report.text(verdict), flush=True)
+            return 0 if verdict.agrees else DISAGREES
         found = run(job(p, args), lambda sentence: print(f"note: {sentence}", file=sys.stderr))
         print(json.dumps(report.document(found), indent=1) if args.json else report.text(found),
               flush=True)
@@ -177,6 +206,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ModelError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return INVALID
+    except OracleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return TOOL
     except (Stalled, SimulationError) as error:
         print(f"error: {error}", file=sys.stderr)
         return DISAGREES

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from compiler.flatbuffer import shown
 from compiler.golden import Golden
 from compiler.program import Program
 from sim.compiled import Machine
@@ -31,7 +32,7 @@ class Difference:
 
     def __str__(self) -> str:
         y, x = self.pixel
-        return (f"{self.place}, tensor {self.tensor!r}, image {self.image}, pixel ({y}, {x}), "
+        return (f"{self.place}, tensor {shown(self.tensor)}, image {self.image}, pixel ({y}, {x}), "
                 f"channel {self.channel}: wanted {self.wanted}, got {self.got}")
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import DataError
+from compiler.flatbuffer import shown
 from compiler.ir import Tensor
 from compiler.numerics import round_away
 
@@ -72,7 +73,7 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
     """
     if math.prod(tensor.shape) != SIDE * SIDE:
         shapes = ", ".join(map(str, SHAPES[:-1]))
-        raise DataError(f"input {tensor.name!r} has the shape {list(tensor.shape)}, and MNIST "
+        raise DataError(f"input {shown(tensor.name)} has the shape {list(tensor.shape)}, and MNIST "
                         f"images fit {shapes} or {SHAPES[-1]}")
     real = np.arange(256, dtype=np.float32) / np.float32(255)
     if tensor.dtype == "float32":
@@ -82,7 +83,7 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
         values = round_away(real / np.float32(tensor.scale)) + tensor.zero_point
         values = np.clip(values, info.min, info.max).astype(tensor.dtype)
     else:
-        raise DataError(f"input {tensor.name!r} is {tensor.dtype}, and images are given as "
+        raise DataError(f"input {shown(tensor.name)} is {tensor.dtype}, and images are given as "
                         f"float32 or as quantized int8 or uint8")
     return values[images].reshape(len(images), *tensor.shape)
 

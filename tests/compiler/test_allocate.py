@@ -19,6 +19,11 @@ def random_buffers(rng, count, steps=10, most=40):
     return buffers
 
 
+def meet(one, other):
+    """Whether there is a step in which both live."""
+    return one.first_use <= other.last_use and other.first_use <= one.last_use
+
+
 def best_of_all_orders(buffers, alignment):
     """First fit over every order reaches an optimal plan: sort an optimal one by address."""
     best = PLENTY
@@ -27,7 +32,7 @@ def best_of_all_orders(buffers, alignment):
         for buffer in order:
             at = 0
             for start, other in sorted(placed, key=lambda pair: pair[0]):
-                if buffer.meets(other) and start < at + buffer.size_bytes:
+                if meet(buffer, other) and start < at + buffer.size_bytes:
                     at = max(at, -(-(start + other.size_bytes) // alignment) * alignment)
             placed.append((at, buffer))
         best = min(best, max(at + buffer.size_bytes for at, buffer in placed))

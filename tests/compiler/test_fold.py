@@ -72,6 +72,34 @@ def test_folds_reshape_of_a_constant():
     assert folded.tensors[2].data.tolist() == [1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("kind, options, inputs, output", [
+    ("PACK", {"axis": 0}, [[1], [1, 2]], (2,)),
+    ("PACK", {"axis": 7}, [[1], [2]], (2,)),
+    ("RESHAPE", {}, [[1, 2, 3], [2]], (2,)),
+    ("STRIDED_SLICE", {}, [[1, 2], 0, 1, 1], (1,)),                  # bounds are vectors
+    ("STRIDED_SLICE", {}, [[1, 2], [0], [1], [0]], (1,)),            # and strides go somewhere
+    ("STRIDED_SLICE", {}, [[1, 2], [0, 0], [1, 1], [1, 1]], (1,)),
+    ("STRIDED_SLICE", {}, [[1, 2], [0], [1, 1], [1]], (1,)),
+    ("SHAPE", {}, [], (1,)),
+    ("PACK", {"axis": 0}, [[0] * 33, [0] * 33], (2, 33)),            # larger than any shape
+])
+def test_leaves_what_makes_no_sense(kind, options, inputs, output):
+    tensors = (computed("x", (1, 4)), Tensor("y", output, "int32"), computed("z", (1, 4)),
+               *(constant(f"c{position}", values) for position, values in enumerate(inputs)))
+    operators = (Operator(0, kind, tuple(range(3, len(tensors))), (1,), options),
+                 Operator(1, "FOO", (0, 1), (2,)))
+    graph = Graph("g", tensors, operators, (0,), (2,))
+    assert fold_constants(graph) == graph
+
+
+def test_leaves_what_changes_the_type():
+    tensors = (computed("x", (1, 4)), Tensor("y", (2,), "int8"), computed("z", (1, 4)),
+               constant("a", [300, 2]), constant("to", [2]))
+    operators = (Operator(0, "RESHAPE", (3, 4), (1,), {}), Operator(1, "FOO", (0, 1), (2,)))
+    graph = Graph("g", tensors, operators, (0,), (2,))
+    assert fold_constants(graph) == graph
+
+
 @pytest.mark.parametrize("begin, end, strides, options, expected", [
     ([1], [3], [1], {}, [11, 12]),
     ([0], [0], [1], {"begin_mask": 1, "end_mask": 1}, [10, 11, 12, 13]),

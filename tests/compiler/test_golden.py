@@ -1,10 +1,9 @@
 import gzip
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from oracles import answers_of
 
 from compiler import golden
 from compiler.errors import ModelError
@@ -12,13 +11,13 @@ from compiler.golden.accumulate import PASS, Requantizer, float_type
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.numerics import DoubleRounding, Float64Rounding
 from compiler.reader import read_model
+from sim.oracles import Question, with_outputs
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"
 CONFORMANCE = sorted((SHARED / "conformance" / "data").glob("*.npz"))
 MODELS = sorted(p for p in (SHARED / "models").rglob("*.npz") if "mnist10k" not in p.name)
 MNIST = sorted((SHARED / "models" / "mnist").glob("*.mnist10k.npz"))
 IMAGES = SHARED / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
-ORACLE = Path(__file__).parents[1] / "support" / "oracle.py"
 
 absent = pytest.mark.skipif(not CONFORMANCE, reason="the shared folder is not there")
 
@@ -114,32 +113,24 @@ def test_all_of_mnist(path):
     check_mnist(path, 10_000)
 
 
-def ask(runtime, path, images, tmp_path):
-    np.save(tmp_path / "x.npy", images)
-    command = [sys.executable, ORACLE, runtime, path, tmp_path / "x.npy", tmp_path / "y.npz"]
-    subprocess.run(command, check=True, capture_output=True)
-    with np.load(tmp_path / "y.npz") as data:
-        return dict(data)
-
-
 @absent
 @pytest.mark.parametrize("name", [
     "mlperf_tiny/kws_ref_model", "mlperf_tiny/pretrainedResnet_quant", "mlperf_tiny/ad01_int8",
     "mnist/s2_conv12_pool_dense10_uint8", "others/coral_mobilenet_v1_0.25_128_quant_uint8",
 ])
-def test_every_tensor_of_litert(name, tmp_path):
-    pytest.importorskip("ai_edge_litert")
+def test_every_tensor_of_litert(name):
     path = SHARED / "models" / f"{name}.tflite"
     graph = read_model(path)
     tensor = graph.tensors[graph.inputs[0]]
     info = np.iinfo(tensor.dtype)
     images = np.random.default_rng(1).integers(
         info.min, info.max, (2, *tensor.shape), endpoint=True, dtype=tensor.dtype)
-    answer = ask("litert", path, images, tmp_path)
+    made = [index for op in graph.operators for index in op.outputs]
+    answer, = answers_of("litert", [Question(with_outputs(path.read_bytes(), made), [images])])
     computed = golden.run(graph, [images], keep=True)
-    assert len(computed) == 1 + sum(len(op.outputs) for op in graph.operators)
-    for index, values in computed.items():
-        assert np.array_equal(values, answer[f"t{index}"]), graph.tensors[index].name
+    assert list(computed) == [*graph.inputs, *made]
+    for index, values in zip(made, answer, strict=True):
+        assert np.array_equal(values, computed[index]), graph.tensors[index].name
 
 
 @absent
@@ -147,14 +138,13 @@ def test_every_tensor_of_litert(name, tmp_path):
     "tflm/person_detect",                        # which LiteRT refuses
     "mlperf_tiny/kws_ref_model", "mlperf_tiny/ad01_int8", "mlperf_tiny/str_ww_ref_model",
 ])
-def test_tflm(name, tmp_path):
-    pytest.importorskip("tflite_micro")
+def test_tflm(name):
     path = SHARED / "models" / f"{name}.tflite"
     graph = read_model(path)
     shape = graph.tensors[graph.inputs[0]].shape
     images = np.random.default_rng(1).integers(-128, 128, (4, *shape), dtype=np.int8)
-    answer = ask("tflm", path, images, tmp_path)
-    assert np.array_equal(golden.run(graph, [images], "tflm")[0], answer["o0"])
+    answer, = answers_of("tflm", [Question(path.read_bytes(), [images])])
+    assert np.array_equal(golden.run(graph, [images], "tflm")[0], answer[0])
 
 
 # --- How it runs

@@ -5,9 +5,10 @@ from pathlib import Path
 from compiler.__main__ import main
 from compiler.finding import sentences
 from compiler.golden.engine import KERNELS
-from compiler.lower import LOWER, VIEWS
+from compiler.lower import LOWER
 from compiler.operators import markdown
 from compiler.partition import HOST_ONLY
+from compiler.places import VIEWS
 from compiler.rules import RULES, SUPPORTED
 
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"

@@ -153,9 +153,9 @@ def per_channel(count, dimension=0):
 
 DAMAGED = "; convert the model again, its file is damaged"
 FIXED = "; convert the model with fixed shapes"
-SCALES = ("8-bit tensors must have scales above 0 and zero points that fit their type, one of each "
-          "except for weights along their output channels; found {}; "
-          "quantize the model again with a converter that writes scales")
+SCALES = ("8-bit tensors must have scales of 2**-28 to 2**28, weights also smaller ones, and zero "
+          "points that fit their type; one of each, except for weights along their output "
+          "channels; found {}; quantize the model again with a converter that writes scales")
 INTEGER = ("activations must be int8 or uint8, but for the float32 side of QUANTIZE and "
            "DEQUANTIZE and the integers that ARG_MAX gives; found {}; quantize the whole model "
            "with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8)")
@@ -282,6 +282,9 @@ WRONG = [
     (graph_of("MAX_POOL_2D", {"stride_h": 0}),
      "operator 0 MAX_POOL_2D: strides, dilations and windows must be at least 1; found stride_h 0"
      + DAMAGED),
+    (graph_of("TRANSPOSE_CONV", {"stride_h": 0}),
+     "operator 0 TRANSPOSE_CONV: strides, dilations and windows must be at least 1; found stride_h "
+     "0" + DAMAGED),
     (graph_of("MAX_POOL_2D", x={"shape": (4, 4, 2)}),
      "operator 0 MAX_POOL_2D, tensor 'x': every dimension of an activation must be at least 1, and "
      "images must have four; found the shape [4, 4, 2]" + FIXED),
@@ -307,6 +310,10 @@ WRONG = [
      "operator 0 RELU, tensor 'y': " + SCALES.format("no scale")),
     (graph_of("RELU", y={"quantization": Quantization((0.0,), (0,))}),
      "operator 0 RELU, tensor 'y': " + SCALES.format("the scale 0")),
+    (graph_of("RELU", y={"quantization": Quantization((2.0**-29,), (0,))}),
+     "operator 0 RELU, tensor 'y': " + SCALES.format("the scale 1.86265e-09")),
+    (graph_of("CONV_2D", w={"quantization": Quantization((3e38,), (0,))}),
+     "operator 0 CONV_2D, tensor 'w': " + SCALES.format("the scale 3e+38")),
     (graph_of("RELU", y={"quantization": Quantization((0.5,), (128,))}),
      "operator 0 RELU, tensor 'y': " + SCALES.format("zero points from 128 to 128")),
     (graph_of("RELU", y=per_channel(4, 1)),

@@ -55,7 +55,7 @@ def equal_to_runtime(profile: str, models: dict[str, tuple[bytes, list[np.ndarra
     the first ``images``; without a ``config`` none). The names of the models that the runtime
     does not run, which nothing was compared of."""
     refused = []
-    for name, answer in outputs_of(profile, models, folder).items():
+    for name, answer in outputs_of(profile, models).items():
         file, inputs = models[name]
         if isinstance(answer, str):
             refused.append(name)

@@ -71,11 +71,15 @@ class OperatorModel:
         self.operator(kind, inputs, (output,), **options)
         return output
 
-    def file(self, *outputs: int) -> bytes:
-        """The model as a file."""
+    def model(self, *outputs: int) -> WrittenModel:
+        """The model, ready to be written."""
         numbers = [getattr(tflite.BuiltinOperator, kind) for kind in self.kinds]
         codes = [(min(number, 127), number, None) for number in numbers]
-        return bytes(WrittenModel(self.tensors, self.operators, codes, tuple(self.inputs), outputs))
+        return WrittenModel(self.tensors, self.operators, codes, tuple(self.inputs), outputs)
+
+    def file(self, *outputs: int) -> bytes:
+        """The model as a file."""
+        return bytes(self.model(*outputs))
 
     def random_inputs(self, images: int, seed: int = 0) -> list[np.ndarray]:
         """Inputs ``[images, *shape]`` of bytes, the extremes among them."""

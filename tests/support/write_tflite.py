@@ -30,7 +30,7 @@ class WrittenOperator:
     inputs: tuple[int, ...] = (0,)
     outputs: tuple[int, ...] = (1,)
     code: int = 0
-    options: tuple[int, str, dict[str, float]] | None = None
+    options: tuple[int, str, dict[str, float | tuple[int, ...]]] | None = None
 
 
 @dataclass
@@ -150,8 +150,10 @@ class Writer:
         inputs, outputs = self.int32(op.inputs), self.int32(op.outputs)
         if op.options is not None:
             _, name, fields = op.options
+            stored = {key: self.int32(value) if isinstance(value, tuple) else value
+                      for key, value in fields.items()}
             getattr(tflite, f"{name}Start")(b)
-            for key, value in fields.items():
+            for key, value in stored.items():
                 getattr(tflite, f"{name}Add{key}")(b, value)
             options = getattr(tflite, f"{name}End")(b)
         tflite.OperatorStart(b)
