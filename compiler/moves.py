@@ -49,15 +49,18 @@ class Request:
         return self.shapes[0]
 
     def listed(self, position: int) -> list[int]:
-        """A parameter as a flat list."""
-        return [int(value) for value in self.parameters[position].reshape(-1)]
+        """A parameter that is a list of numbers."""
+        values = self.parameters[position]
+        if values.ndim != 1:
+            raise ShapeError(f"a parameter of shape {list(values.shape)} where a list belongs")
+        return [int(value) for value in values]
 
     def one(self, position: int) -> int:
         """A parameter of one number."""
-        values = self.listed(position)
-        if len(values) != 1:
-            raise ShapeError(f"{values} where one number belongs")
-        return values[0]
+        values = self.parameters[position]
+        if values.size != 1:
+            raise ShapeError(f"{values.reshape(-1)[:8].tolist()} where one number belongs")
+        return int(values.reshape(()))
 
     def axis(self, value: int, new: int = 0) -> int:
         """An axis of the input, which may count from the end, with ``new`` axes more."""

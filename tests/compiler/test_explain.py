@@ -1,16 +1,13 @@
 """``inspect --explain`` against LiteRT and TFLM, value by value."""
 
-import importlib.util
 import json
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from operator_models import OperatorModel
-from oracles import PROGRAM, outputs_of
+from oracles import answers_of, outputs_of
 from small_models import dense
 
 from compiler.__main__ import main
@@ -22,6 +19,7 @@ from compiler.inspection import inspect
 from compiler.reader import read_model
 from compiler.targets import DEFAULT, TARGETS
 from compiler.verdict import examine
+from sim.oracles import Question, with_outputs
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "models").glob("*.tflite"))
@@ -89,20 +87,16 @@ def test_conformance(profile, key):
     assert min(engines.values()) > 50 and len(kinds) > 20
 
 
-def tensors_of(path, inputs, folder):
+def tensors_of(path, inputs, tensors):
     """What LiteRT's reference kernels make of one image, by tensor."""
-    if importlib.util.find_spec("ai_edge_litert") is None:
-        pytest.skip("ai_edge_litert is not installed")
-    np.save(folder / "x.npy", inputs[0])
-    subprocess.run([sys.executable, PROGRAM, "litert", path, folder / "x.npy",
-                    folder / "y.npz"], check=True, capture_output=True)
-    with np.load(folder / "y.npz") as answer:
-        return {int(name[1:]): answer[name][0] for name in answer.files}
+    question = Question(with_outputs(path.read_bytes(), tensors), inputs)
+    [answer] = answers_of("litert", [question])
+    return {tensor: array[0] for tensor, array in zip(tensors, answer, strict=True)}
 
 
 @pytest.mark.parametrize("path", [*SHIPPED, *(SHARED / "models" / f"{name}.tflite"
                                               for name in MODELS)], ids=lambda path: path.stem)
-def test_every_layer_of_real_models(path, tmp_path):
+def test_every_layer_of_real_models(path):
     if not path.exists():
         pytest.skip("../shared holds the model")
     rng = random.Random(path.stem)
@@ -112,7 +106,7 @@ def test_every_layer_of_real_models(path, tmp_path):
     numbers = np.random.default_rng(3)
     inputs = [numbers.random((1, *shape), np.float32) if dtype == "float32" else
               numbers.integers(0, 256, (1, *shape), np.uint8).view(dtype)]
-    truth = tensors_of(path, inputs, tmp_path)
+    truth = tensors_of(path, inputs, [story.op.outputs[0] for story in found.stories])
     on_engine = 0
     for story in found.stories:
         output = story.op.outputs[0]
@@ -150,7 +144,7 @@ def test_kinds_that_few_models_have(profile, tmp_path):
         m.operator(kind, (x, m.constant([2])), (y,))
         models[kind.lower()] = (m.file(y), m.random_inputs(2))
     rng, explained = random.Random(2), set()
-    for name, answer in outputs_of(profile, models, tmp_path).items():
+    for name, answer in outputs_of(profile, models).items():
         if isinstance(answer, str):
             continue
         file, inputs = models[name]

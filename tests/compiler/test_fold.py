@@ -72,16 +72,19 @@ def test_folds_reshape_of_a_constant():
     assert folded.tensors[2].data.tolist() == [1, 2, 3, 4]
 
 
+SCATTERED = np.random.default_rng(4).integers(0, 4, 20_000).tolist()
+
+
 @pytest.mark.parametrize("kind, options, inputs, output", [
-    ("PACK", {"axis": 0}, [[1], [1, 2]], (2,)),
-    ("PACK", {"axis": 7}, [[1], [2]], (2,)),
+    ("PACK", {"axis": 0, "values_count": 2}, [[1], [1, 2]], (2,)),
+    ("PACK", {"axis": 7, "values_count": 2}, [[1], [2]], (2,)),
     ("RESHAPE", {}, [[1, 2, 3], [2]], (2,)),
     ("STRIDED_SLICE", {}, [[1, 2], 0, 1, 1], (1,)),                  # bounds are vectors
     ("STRIDED_SLICE", {}, [[1, 2], [0], [1], [0]], (1,)),            # and strides go somewhere
     ("STRIDED_SLICE", {}, [[1, 2], [0, 0], [1, 1], [1, 1]], (1,)),
     ("STRIDED_SLICE", {}, [[1, 2], [0], [1, 1], [1]], (1,)),
     ("SHAPE", {}, [], (1,)),
-    ("PACK", {"axis": 0}, [[0] * 33, [0] * 33], (2, 33)),            # larger than any shape
+    ("GATHER", {"axis": 0}, [[1, 2, 3, 0], SCATTERED], (len(SCATTERED),)),      # endless pieces
 ])
 def test_leaves_what_makes_no_sense(kind, options, inputs, output):
     tensors = (computed("x", (1, 4)), Tensor("y", output, "int32"), computed("z", (1, 4)),
