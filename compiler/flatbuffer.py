@@ -1,5 +1,6 @@
 """What makes flatbuffers, a format that trusts its reader, safe to read from a stranger."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from compiler.errors import ModelError
@@ -77,3 +78,8 @@ def shown(name: str) -> str:
     """A name of the file as messages show it: one line, quoted, at most 80 characters."""
     line = name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
     return f"'{line}'" if len(line) <= 80 else f"'{line[:77]}...'"
+
+
+def first_few(values: Sequence[object]) -> str:
+    """A list as messages show it, with its first eight entries at the most."""
+    return str(list(values)) if len(values) <= 8 else f"{str(list(values[:8]))[:-1]}, ...]"

@@ -78,5 +78,6 @@ class Room:
             raise ModelError(
                 f"operator {layer.name} needs more than {MOST_LAYERS} passes of the engine, or "
                 f"{MOST_TAPE_BYTES} bytes of weights on the tape, all before it counted; use a "
-                "smaller batch, or an engine whose weight rings hold the layer")
+                "smaller batch, fewer groups, smaller strides, or an engine whose weight rings "
+                "hold the layer")
         return layer

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import ShapeError
+from compiler.flatbuffer import first_few
 from compiler.ir import Graph, Operator, Tensor
 from compiler.numerics import round_away
 from compiler.requantize import is_legacy
@@ -59,7 +60,7 @@ class Request:
         """A parameter of one number."""
         values = self.parameters[position]
         if values.size != 1:
-            raise ShapeError(f"{values.reshape(-1)[:8].tolist()} where one number belongs")
+            raise ShapeError(f"{first_few(values.reshape(-1).tolist())} where one number belongs")
         return int(values.reshape(()))
 
     def axis(self, value: int, new: int = 0) -> int:
@@ -118,7 +119,7 @@ def selected(r: Request, index: tuple, what: str) -> Move:
 def slice_(r: Request) -> Move:
     """SLICE: begin and size of each axis; a size of -1 reaches to the end."""
     begin, size = r.listed(0), r.listed(1)
-    what = f"begin {begin} and size {size}"
+    what = f"begin {first_few(begin)} and size {first_few(size)}"
     if len(begin) != len(r.shape) or len(size) != len(r.shape):
         raise ShapeError(f"{what} of {list(r.shape)}")
     ends = [whole if count == -1 else first + count
@@ -137,7 +138,7 @@ def strided_slice(r: Request) -> Move:
     (``shrink_axis_mask``).
     """
     begin, end, strides = (r.listed(position) for position in range(3))
-    what = f"begin {begin}, end {end} and strides {strides}"
+    what = f"begin {first_few(begin)}, end {first_few(end)} and strides {first_few(strides)}"
     if not len(begin) == len(end) == len(strides) or 0 in strides:
         raise ShapeError(f"{what} of {list(r.shape)}")
 
@@ -190,7 +191,7 @@ def concatenation(r: Request) -> Move:
     axis = r.axis(r.options["axis"])
     others = {shape[:axis] + shape[axis + 1:] for shape in r.shapes if len(shape) == len(r.shape)}
     if len(others) > 1 or len({len(shape) for shape in r.shapes}) > 1:
-        raise ShapeError(f"axis {axis} of {[list(shape) for shape in r.shapes]}")
+        raise ShapeError(f"axis {axis} of {first_few([list(shape) for shape in r.shapes])}")
     sizes = [shape[axis] for shape in r.shapes]
     return Move((r.shape[:axis] + (sum(sizes),) + r.shape[axis + 1:],), joined(sizes, axis))
 
@@ -210,7 +211,8 @@ def split_v(r: Request) -> Move:
     if sizes.count(-1) == 1:
         sizes[sizes.index(-1)] = r.shape[axis] - sum(sizes) - 1
     if min(sizes, default=0) < 0 or sum(sizes) != r.shape[axis] or len(sizes) != r.outputs:
-        raise ShapeError(f"parts {sizes} of axis {axis} of {list(r.shape)} in {r.outputs} outputs")
+        raise ShapeError(f"parts {first_few(sizes)} of axis {axis} of {list(r.shape)} in "
+                         f"{r.outputs} outputs")
     return parts(r, axis, sizes)
 
 
@@ -225,7 +227,7 @@ def pack(r: Request) -> Move:
     axis = r.axis(r.options["axis"], new=1)
     if len(set(r.shapes)) > 1 or r.options["values_count"] != len(r.shapes):
         raise ShapeError(f"{r.options['values_count']} values of "
-                         f"{[list(shape) for shape in r.shapes]}")
+                         f"{first_few([list(shape) for shape in r.shapes])}")
 
     def pairs(inputs: Arrays, outputs: Arrays) -> Iterator[Pair]:
         for position, source in enumerate(inputs):
@@ -251,7 +253,7 @@ def transpose(r: Request) -> Move:
     given = r.listed(0)
     order = [r.axis(axis) for axis in given]
     if sorted(order) != list(range(len(r.shape))):
-        raise ShapeError(f"the order {given} of {list(r.shape)}")
+        raise ShapeError(f"the order {first_few(given)} of {list(r.shape)}")
 
     def pairs(inputs: Arrays, outputs: Arrays) -> Iterator[Pair]:
         yield outputs[0], inputs[0].transpose(order)
@@ -264,7 +266,7 @@ def broadcast_to(r: Request) -> Move:
     try:
         np.broadcast_to(np.broadcast_to(np.int8(0), r.shape), shape)
     except ValueError:
-        raise ShapeError(f"the shape {list(shape)} for {list(r.shape)}") from None
+        raise ShapeError(f"the shape {first_few(shape)} for {list(r.shape)}") from None
 
     def pairs(inputs: Arrays, outputs: Arrays) -> Iterator[Pair]:
         yield outputs[0], np.broadcast_to(inputs[0], shape)
@@ -335,7 +337,7 @@ def resize_nearest_neighbor(r: Request) -> Move:
     """RESIZE_NEAREST_NEIGHBOR of NHWC to a constant height and width."""
     size = r.listed(0)
     if len(r.shape) != 4 or len(size) != 2 or min(size) < 1:
-        raise ShapeError(f"the size {size} of {list(r.shape)}")
+        raise ShapeError(f"the size {first_few(size)} of {list(r.shape)}")
     n, h, w, c = r.shape
     return Move(((n, *size, c),), lambda inputs, outputs: gathered(inputs[0], outputs[0], [
         np.arange(n), nearest_indices(r.options, h, size[0]),

@@ -12,6 +12,7 @@ import numpy as np
 from compiler.binary import BINARY_KINDS
 from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
+from compiler.flatbuffer import first_few
 from compiler.ir import Graph, Operator, Tensor
 from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, move, moved_positions
 from compiler.requantize import bias_of
@@ -78,11 +79,6 @@ def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
     if len(op.inputs) <= position or op.inputs[position] == -1:
         return None
     return graph.tensors[op.inputs[position]]
-
-
-def first_few(numbers: Sequence[int]) -> str:
-    """A list, or its first eight numbers."""
-    return str(list(numbers)) if len(numbers) <= 8 else f"{str(list(numbers[:8]))[:-1]}, ...]"
 
 
 def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:

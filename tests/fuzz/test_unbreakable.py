@@ -119,8 +119,8 @@ def test_two_seconds_and_a_gigabyte(measured):
 
 
 PASSES = ("{} needs more than 256 passes of the engine, or 16777216 bytes of weights on the tape, "
-          "all before it counted; use a smaller batch, or an engine whose weight rings hold the "
-          "layer")
+          "all before it counted; use a smaller batch, fewer groups, smaller strides, or an engine "
+          "whose weight rings hold the layer")
 REFUSED = {
     "1,999 operators": "the model has 1999 operators for the engine, and at most 256 layers are "
                        "accepted; use a smaller model",
@@ -139,7 +139,7 @@ REFUSED = {
     "entries over and over": "FILE cannot be read: it declares more entries than its bytes can "
                              "hold",
     "a million entries": "a million entries cannot run: operator 0 RELU: an operator must have the "
-                         "inputs and the one output that its kind demands; found inputs [0, 0, 0, "
+                         "inputs and outputs that its kind demands; found inputs [0, 0, 0, "
                          "0, 0, 0, 0, 0, ...] and outputs [1]; convert the model again, its file "
                          "is damaged",
     "a million axes": "a million axes cannot run: operator 0 MEAN: the output's shape must be the "

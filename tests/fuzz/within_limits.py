@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 MEMORY, SECONDS = 1 << 30, 2.0
-resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+if __name__ == "__main__":
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
 
 from compiler.errors import ModelError  # noqa: E402
 from compiler.program import compile_model  # noqa: E402

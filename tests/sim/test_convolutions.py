@@ -161,8 +161,9 @@ def test_other_arrays(config, tmp_path):
      "operator 0 CONV_2D: its weights need nine bits, or are -128 side by side, in windows of 3 "
      "rows that are too long to be read twice; quantize the model again to weights of -127 to 127"),
     (replace(TRANSPOSED, image=(1, 1, 1), kernel=(1, 1), stride=(90, 90), output=(90, 90)),
-     "operator 0 TRANSPOSE_CONV needs more than 4096 passes of the engine; give it a smaller "
-     "batch, fewer groups or smaller strides"),
+     "operator 0 TRANSPOSE_CONV needs more than 256 passes of the engine, or 16777216 bytes of "
+     "weights on the tape, all before it counted; use a smaller batch, fewer groups, smaller "
+     "strides, or an engine whose weight rings hold the layer"),
 ])
 def test_refusals(case, message, tmp_path):
     path = tmp_path / "m.tflite"

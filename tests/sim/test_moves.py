@@ -273,5 +273,5 @@ def test_too_many_copies(tmp_path):
     with pytest.raises(ModelError) as error:
         compile_model(tmp_path / "m.tflite", DEFAULT.engine)
     assert str(error.value) == (
-        "operator 0 GATHER needs more than 1000 copies on the engine; give it regular indices or "
+        "operator 0 GATHER needs more than 256 copies on the engine; give it regular indices or "
         "fewer dimensions")
