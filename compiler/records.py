@@ -1,7 +1,6 @@
 """The requantizer's records of a layer: equal to TFLite's rounding, or a refusal."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -43,7 +42,7 @@ def hardware_record(op: Operator, record: Record, zero_point: int) -> Record:
         raise LongOffset(f"operator {op.index} {op.kind}: needs a rounding offset of "
                          f"{max(offsets, key=abs)}, and the requantizer holds {width} bits; give "
                          "the layer's tensors less extreme scales")
-    return replace(record, offset=offsets[0], offset_negative=offsets[1])
+    return Record(record.bias, record.multiplier, record.shift, *offsets)
 
 
 def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_min: np.ndarray,
@@ -106,8 +105,8 @@ def without_zero_point(records: Sequence[Record], weights: np.ndarray,
                        zero_point: int) -> list[Record]:
     """``records`` for sums of ``x * weight``: the input's zero point is in the bias."""
     sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
-    return [replace(record, bias=record.bias - zero_point * int(total))
-            for record, total in zip(records, sums, strict=True)]
+    return [Record(r.bias - zero_point * total, r.multiplier, r.shift, r.offset, r.offset_negative)
+            for r, total in zip(records, sums.tolist(), strict=True)]
 
 
 def grouped(records: Sequence[Record], group_channels: int,
