@@ -20,7 +20,7 @@ from compiler.program import Program
 from compiler.tape import check_beats, packet_words
 from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring, tape_of
 from compiler.targets import Target
-from hw.config import EngineConfig, Mode
+from hw.config import STEPS, EngineConfig, Mode
 
 LONG = 1 << 40                                   # longer than anything takes
 
@@ -104,13 +104,14 @@ class EngineTime:
         config = self.config
         words = 0 if layer.weights is None else layer.weights.shape[1]
         ahead = min(words, config.weight_words)
+        self.take_all()
+        self.packet(STEPS * config.jump_beats)
         self.queue(records=len(layer.records[0]), words=ahead)
-        while self.coming:
-            self.take()
+        self.take_all()
         if layer.table is not None:
             self.packet(256, self.idle)
-        # (hw/tape.py, hw/fetch.py: the last beat, `start`, and the first cycle of the walk)
-        start = self.packet(config.layer_beats, self.idle) + 2
+        # (hw/tape.py, hw/fetch.py: the last beat, `start`, `begin`, and the first read)
+        start = self.packet(config.layer_beats, self.idle) + 3
         self.queue(words=words - ahead)
 
         self.writes.cycles.clear()
@@ -155,6 +156,11 @@ class EngineTime:
         self.coming += [(self.weights, beats, index % packet_words(config) == 0)
                         for index in range(words)]
 
+    def take_all(self) -> None:
+        """All that is queued."""
+        while self.coming:
+            self.take()
+
     def take(self) -> None:
         """The next entry from the tape into its ring, behind a header where a packet begins."""
         ring, beats, begins = self.coming.popleft()
@@ -173,8 +179,7 @@ class EngineTime:
 
     def end_tape(self) -> None:
         """What stands on the tape behind an image's last layer."""
-        while self.coming:
-            self.take()
+        self.take_all()
         self.packet(check_beats(self.config))
 
     def arrival(self, word: int) -> int:

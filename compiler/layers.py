@@ -9,6 +9,7 @@ from amaranth.hdl import Shape
 
 from compiler.errors import ModelError
 from compiler.ir import Tensor
+from compiler.jumps import walk_shapes
 from hw.config import EngineConfig, Mode, layer_layout
 
 
@@ -35,7 +36,7 @@ class Layer:
     name: str                             # "3 CONV_2D", as users know it
     operator: int                         # its index in the file; -1: input, output
     tensor: int                           # what it computes (or puts out)
-    fields: dict[str, int]                # hw.config.layer_layout, and `padded`: it needs padding
+    fields: dict[str, int]                # those of `field_shapes`, and `padded`: needs padding
     records: tuple[tuple[Record, ...], ...]
     weights: np.ndarray | None = field(default=None, compare=False)
     table: np.ndarray | None = field(default=None, compare=False)
@@ -165,14 +166,21 @@ def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
 @cache
 def field_ranges(config: EngineConfig) -> tuple[tuple[str, int, int, int], ...]:
     """``(name, width, lowest, highest)`` of each field."""
-    shapes = ((name, Shape.cast(member.shape)) for name, member in layer_layout(config))
     return tuple((name, shape.width, -(1 << shape.width - 1) * shape.signed,
-                  (1 << shape.width - shape.signed) - 1) for name, shape in shapes)
+                  (1 << shape.width - shape.signed) - 1)
+                 for name, shape in field_shapes(config).items())
+
+
+@cache
+def field_shapes(config: EngineConfig) -> dict[str, Shape]:
+    """Of the fields that the engine holds as they are, and of those that become jumps."""
+    return {name: Shape.cast(member.shape) for name, member in layer_layout(config)} \
+        | walk_shapes(config)
 
 
 def largest(config: EngineConfig, field: str) -> int:
     """The largest value that a field of a layer holds."""
-    shape = Shape.cast(layer_layout(config)[field].shape)
+    shape = field_shapes(config)[field]
     return (1 << shape.width - shape.signed) - 1
 
 

@@ -7,6 +7,7 @@ from functools import cache
 import numpy as np
 from amaranth.lib.data import StructLayout
 
+from compiler.jumps import pack_jumps
 from compiler.layers import Layer, Record, check_fields
 from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
 
@@ -76,8 +77,8 @@ def table_bytes(table: np.ndarray, config: EngineConfig) -> bytes:
 def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
     """The packets of one layer.
 
-    What the rings can take ahead of the layer stands before its configuration, at which the tape
-    waits for the layer before it: the records and the weights of the first group.
+    What can be taken ahead of the layer stands before its configuration, at which the tape waits
+    for the layer before it: the jumps, the records and the weights of the first group.
     """
     groups = [b"".join(record_bytes(record, config) for record in group)
               for group in layer.records]
@@ -86,12 +87,14 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
         weights = [group.tobytes() for group in layer.weights]
         groups += [b""] * (len(weights) - len(groups))
 
+    fields = check_fields(layer, config)
     ahead = config.weight_words * config.rows * config.lanes
+    yield from packets(Packet.JUMPS, pack_jumps(fields, config), config)
     yield from packets(Packet.RECORDS, groups[0], config)
     yield from packets(Packet.WEIGHTS, weights[0][:ahead], config)
     if layer.table is not None:
         yield from packets(Packet.TABLE, table_bytes(layer.table, config), config)
-    content = pack_layer(config)(check_fields(layer, config))
+    content = pack_layer(config)(fields)
     yield from packets(Packet.LAYER, beats_of(content, config), config)
     yield from packets(Packet.WEIGHTS, weights[0][ahead:], config)
     for records, words in zip(groups[1:], weights[1:], strict=True):

@@ -159,6 +159,11 @@ class EngineConfig:
         """Beats of a layer's configuration."""
         return -(-layer_layout(self).size // (8 * self.tape_bytes))
 
+    @cached_property
+    def jump_beats(self):
+        """Beats of the jumps of a step."""
+        return -(-jump_layout(self).size // (8 * self.tape_bytes))
+
     @property
     def row_steps(self):
         """Steps that activations take through the rows."""
@@ -211,6 +216,7 @@ class Packet(enum.IntEnum):
     WEIGHTS = 2    # words for the weight rings: `tape_rows` rows a beat, then the next rows
     TABLE = 3      # 256 entries of the table unit, the first byte of each beat
     CHECK = 4      # the end of the tape: its last four bytes are the CRC-32 of all before them
+    JUMPS = 5      # the addresses of the next layer: hw/jumps.py
 
 
 HEADER = data.StructLayout({"kind": 8, "beats": 24})      # beats of content, less one
@@ -234,20 +240,39 @@ class Mode(enum.IntEnum):
     ADD = 3        # the vector unit: the two taps side by side, for the requantizer to weigh
 
 
+# The kinds of steps that a read makes, and a write, by where their jumps are (hw/jumps.py). A read
+# goes on with the next turn of a loop: the innermost that has one.
+STEPS = 8
+LOOPS = ("column", "chunk", "kx", "ky", "tile", "row", "group")
+READ_STEPS = {name: index for index, name in enumerate(("start", *LOOPS))}
+# A write goes on behind a value, a pixel, a row or a group; those of the last group have jumps of
+# their own, and nothing goes on behind that.
+WRITE_STEPS = {"value": 0, "pixel": 1, "row": 2, "group": 3,
+               "last_value": 4, "last_pixel": 5, "last_row": 6, "start": 7}
+
+
+@cache
+def jump_layout(config):
+    """What a step adds to the place of a read, and of a write.
+
+    A read is at ``addr``, which lies at the offset ``x`` of row ``y`` of the image. A byte with
+    ``x`` outside ``[0, row_bytes)``, or of a row ``y`` outside ``[0, height]``, reads as `pad`;
+    without `padding` there is none. All wrap around.
+    """
+    read = {"addr": unsigned(config.addr_width)}
+    if config.padding:
+        read |= {"x": signed(config.addr_width + 1), "y": signed(11)}
+    return data.StructLayout({"read": data.StructLayout(read),
+                              "write": data.StructLayout({"addr": unsigned(config.addr_width)})})
+
+
 @cache
 def layer_layout(config):
-    """The configuration of one layer: loop counts less one, strides in bytes, and modes.
+    """The configuration of one layer: loop counts less one, and modes.
 
     The loops, from the outside: group (of output channels), row, tile (of `columns` pixels), and
-    inside a tile: ky, kx, chunk (of `word_bytes` bytes), column. `base`, `row_stride` and
-    `ky_stride` make the address of an input row; `x_start` and the other strides make the offset
-    `x` of a byte in that row. A byte with ``x`` outside ``[0, row_bytes)``, or of a row ``y``
-    outside ``[0, height)``, is outside of the image and reads as `pad`.
+    inside a tile: ky, kx, chunk (of `word_bytes` bytes), column.
     """
-    address = unsigned(config.addr_width)
-    offset = signed(config.addr_width + 1)
-    stride = unsigned(config.addr_width)
-    lanes = range(config.word_bytes + 1)
     rows = unsigned(max(1, ceil_log2(max(config.rows, config.word_bytes))))
     return data.StructLayout({
         "mode":           2,
@@ -256,7 +281,6 @@ def layer_layout(config):
         "shared_record":  1,            # one record for all channels (two for ADD), the same
                                         # for each requantizer
         "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
-        "same_word":      1,            # every chunk is the same word, for other weights
         "multiply":       1,            # the vector unit gives products of two taps
         "flip_second":    1,            # ... and of ADD's second operand all bits flipped
         "steps":          2,            # digits of the requantizer, less one
@@ -272,23 +296,9 @@ def layer_layout(config):
         "ky":             7,
         "kx":             7,
         "chunks":         10,
-        "base":           address,      # of the row that the first ky of the first row reads
-        "row_stride":     address,
-        "ky_stride":      address,
-        "x_start":        offset,
-        "group_stride":   lanes,
-        "tile_stride":    stride,
-        "column_stride":  stride,
-        "kx_stride":      stride,
         "row_bytes":      unsigned(config.addr_width),
-        "y_start":        signed(9),
-        "y_row_step":     4,
-        "y_ky_step":      4,
         "height":         10,
         "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
-        "channels":       rows,         # of a group, less one: the output's stride of groups
+        "channels":       rows,         # of a group, less one
         "last_channels":  rows,         # of the last group, less one
-        "out_base":       address,
-        "out_pixel":      address,      # strides of the output
-        "out_row":        address,
     })

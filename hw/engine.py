@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from .array import SystolicArray
 from .config import EngineConfig, Mode, layer_layout
 from .fetch import Fetcher, Token
+from .jumps import Jumps
 from .requantize import Requantizer
 from .results import Collector, TileEnds
 from .scratchpad import Scratchpad
@@ -55,17 +56,26 @@ class Engine(wiring.Component):
         m.submodules.vector      = vector    = Vector(config)
         m.submodules.collector   = collector = Collector(config, layout)
         m.submodules.requantizer = requant   = Requantizer(config, layout)
-        m.submodules.store       = store     = Store(config, layout)
+        m.submodules.store       = store     = Store(config)
+        m.submodules.jumps       = jumps     = Jumps(config)
 
         # The tape's packets go to their places:
         connect(m, flipped(self.tape), tape.i)
         connect(m, tape.weights, weights.i)
         connect(m, tape.records, requant.records)
         connect(m, tape.table, requant.table)
+        connect(m, tape.jumps, jumps.i)
         layer = tape.layer
-        for component in (fetcher, collector, requant, store):
+        for component in (fetcher, collector, requant):
             m.d.comb += component.layer.eq(layer)
-        m.d.comb += [fetcher.start.eq(tape.start), store.start.eq(tape.start)]
+        for component in (fetcher, store, jumps):
+            m.d.comb += component.start.eq(tape.start)
+        m.d.comb += [
+            jumps.read_en.eq(fetcher.step_en), jumps.read_step.eq(fetcher.step),
+            fetcher.jump.eq(jumps.read),
+            jumps.write_en.eq(requant.run), store.jump.eq(jumps.write),
+            jumps.write_step.eq(Cat(requant.coming.level, requant.coming.last_group)),
+        ]
 
         # A write takes the scratchpad from the fetcher for that cycle, if there is but one port:
         steals = store.write & (not config.write_port)

@@ -4,9 +4,9 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import Mode
-from .loops import Loop, address_chain
-from .results import Ends, TileEnds
+from .config import LOOPS, READ_STEPS, STEPS, Mode, jump_layout
+from .loops import Loop, Place
+from .results import Ends, TileEnds, ends_of
 from .weights import WeightRead
 
 
@@ -34,6 +34,9 @@ class Fetcher(wiring.Component):
     before that, and so is ``ask``, the ``advance`` of weights.
     ``room_taken`` is the start of a tile's last slot. In mode LOAD, tiles are counted by the
     bytes that ``i`` brings, and go to ``load``.
+
+    The loops are a read ahead of the place: with ``step_en`` they go on, and ``step`` is that from
+    the read which they were at to the next one, whose ``jump`` is wanted in the next cycle.
     """
 
     def __init__(self, config, layer):
@@ -48,6 +51,10 @@ class Fetcher(wiring.Component):
             "room_taken": Out(1),
             "written":    In(range(2 * config.weight_words)),
             "addr":       Out(config.addr_width),
+
+            "step_en": Out(1),
+            "step":    Out(range(STEPS)),
+            "jump":    In(jump_layout(config)["read"].shape),
 
             "advance":  Out(1),
             "token":    Out(Token),
@@ -67,41 +74,37 @@ class Fetcher(wiring.Component):
         is_load  = layer.mode == Mode.LOAD
         is_array = layer.mode == Mode.ARRAY
 
-        # The loops, inner to outer. `step` of a loop is the end of a turn of it: the next loop
-        # steps when this one steps in its last turn. `turn` says the same of a read that may come.
-        issue = Signal()
-        loops, turn = {}, {}
-        step, inner_last = issue, C(1)
-        column_count = Mux(is_array, config.columns - 1, 0)
-        for name, count in (("column", column_count), ("chunk", layer.chunks), ("kx", layer.kx),
-                            ("ky", layer.ky), ("tile", layer.tiles), ("row", layer.rows),
-                            ("group", layer.groups)):
-            m.submodules[f"{name}_loop"] = loop = loops[name] = Loop(Value.cast(count).shape())
-            m.d.comb += [loop.count.eq(count), loop.start.eq(self.start), loop.step.eq(step)]
-            turn[name] = inner_last
-            inner_last = Signal(name=f"{name}_ends")
-            m.d.comb += inner_last.eq(turn[name] & loop.last)
-            step = issue & inner_last
-        stepped = {name: loop.step for name, loop in loops.items()}
-        last    = {name: loop.last for name, loop in loops.items()}
-        with m.If(self.start):
-            m.d.sync += self.busy.eq(1)
-        with m.Elif(step):
-            m.d.sync += self.busy.eq(0)
+        # The loops, inner to outer: a loop steps when all inside of it are in their last turn, and
+        # none behind the last read. That one leaves them all as `start` wants them.
+        issue, begin = Signal(), Signal()
+        m.d.sync += begin.eq(self.start)
+        counts = {"column": Mux(is_array, config.columns - 1, 0), "chunk": layer.chunks,
+                  "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles, "row": layer.rows,
+                  "group": layer.groups}
+        loops = {name: Loop(Value.cast(counts[name]).shape()) for name in LOOPS}
+        ahead = Cat(loop.last for loop in loops.values())
+        m.d.comb += self.step_en.eq(begin | issue)
+        for index, (name, loop) in enumerate(loops.items()):
+            m.submodules[f"{name}_loop"] = loop
+            m.d.comb += [loop.count.eq(counts[name]), loop.step.eq(
+                self.start | (self.step_en & ahead[:index].all() & ~ahead.all()))]
+        for name, loop in reversed(loops.items()):
+            with m.If(~loop.last):
+                m.d.comb += self.step.eq(READ_STEPS[name])
 
-        # Where the read lies: an input row's address and height, and the offset in that row.
-        def chain(name, start, **strides):
-            return address_chain(m, name, start=self.start, base=start, levels=[
-                (stepped[loop], turn[loop], strides.get(loop))
-                for loop in ("group", "row", "tile", "ky", "kx", "chunk", "column")])
-        x = chain("x", layer.x_start, group=layer.group_stride, tile=layer.tile_stride,
-                  kx=layer.kx_stride, chunk=Mux(layer.same_word, 0, config.word_bytes),
-                  column=layer.column_stride if config.columns > 1 else None)
-        row_addr = chain("row_addr", layer.base, row=layer.row_stride, ky=layer.ky_stride)
-        y_start = Signal(signed(len(layer.height) + 1))
-        m.d.comb += y_start.eq(layer.y_start)
-        y = chain("y", y_start, row=layer.y_row_step, ky=layer.y_ky_step)
-        m.d.comb += self.addr.eq(row_addr + x)
+        # The read that is next: which turns are the last, and where it lies.
+        at = Signal(len(ahead))
+        with m.If(self.step_en):
+            m.d.sync += at.eq(ahead)
+        last = dict(zip(LOOPS, at, strict=True))
+        turn = {name: at[:index].all() for index, name in enumerate(LOOPS)}    # it ends a turn
+        m.submodules.place = place = Place(self.jump.shape())
+        m.d.comb += [place.start.eq(self.start), place.step.eq(self.step_en),
+                     place.jump.eq(self.jump), self.addr.eq(place.place.addr)]
+        with m.If(begin):
+            m.d.sync += self.busy.eq(1)
+        with m.Elif(issue & at.all()):
+            m.d.sync += self.busy.eq(0)
 
         # Weights: each tile plays its group's again; the group's last tile lets them go.
         reading    = Signal.like(self.written)
@@ -138,20 +141,22 @@ class Fetcher(wiring.Component):
             m.d.sync += spacing.eq(spacing - 1)
 
         # Bytes outside of the image, told by where they lie in their row:
-        y_outside = y.as_unsigned() > layer.height
-        remaining = Signal.like(x)
-        outside   = Signal(config.word_bytes)
-        bits = (config.word_bytes - 1).bit_length()
-        left_of, right_of = Signal(), Signal()       # the first lane is this far from an edge
-        m.d.comb += [
-            remaining.eq(layer.row_bytes - x),
-            left_of.eq(~x[bits:].all()),             # further than a word, where x < 0
-            right_of.eq(~remaining[bits:].any()),    # within a word, where remaining >= 0
-        ]
-        for lane in range(config.word_bytes):
-            before = x[-1] & (left_of | (x[:bits] < (1 << bits) - lane))
-            behind = remaining[-1] | (right_of & (remaining[:bits] <= lane))
-            m.d.comb += outside[lane].eq((y_outside | before | behind) & config.padding)
+        outside = Signal(config.word_bytes)
+        if config.padding:
+            x, y = place.place.x, place.place.y
+            y_outside = y.as_unsigned() > layer.height
+            remaining = Signal.like(x)
+            bits = (config.word_bytes - 1).bit_length()
+            left_of, right_of = Signal(), Signal()   # the first lane is this far from an edge
+            m.d.comb += [
+                remaining.eq(layer.row_bytes - x),
+                left_of.eq(~x[bits:].all()),             # further than a word, where x < 0
+                right_of.eq(~remaining[bits:].any()),    # within a word, where remaining >= 0
+            ]
+            for lane in range(config.word_bytes):
+                before = x[-1] & (left_of | (x[:bits] < (1 << bits) - lane))
+                behind = remaining[-1] | (right_of & (remaining[:bits] <= lane))
+                m.d.comb += outside[lane].eq(y_outside | before | behind)
 
         # What the tile, and the read, is the last of:
         token = Signal(Token)
@@ -166,7 +171,6 @@ class Fetcher(wiring.Component):
             token.last.eq(tile_ends),
             token.tile.row.eq(last["tile"]),
             token.tile.group.eq(last_tile),
-            token.tile.layer.eq(last_tile & last["group"]),
             token.tile.last_group.eq(last["group"]),
         ]
         weights = Signal(WeightRead)
@@ -191,10 +195,8 @@ class Fetcher(wiring.Component):
             self.load.valid.eq(self.i.valid & self.busy & is_load),
             self.i.ready.eq(self.load.ready & self.busy & is_load),
             self.load.p.byte.eq(self.i.payload),
-            self.load.p.ends.pixel.eq(last["ky"]),
-            self.load.p.ends.tile.eq(last["ky"]),
-            self.load.p.ends.row.eq(last["ky"] & last["tile"]),
-            self.load.p.ends.group.eq(last["ky"] & last_tile),
-            self.load.p.ends.layer.eq(last["ky"] & last_tile & last["group"]),
+            Value.cast(self.load.p.ends).eq(ends_of(
+                pixel=last["ky"], tile=last["ky"], row=last["ky"] & last["tile"],
+                group=last["ky"] & last_tile, last_group=last["group"])),
         ]
         return m

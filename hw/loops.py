@@ -1,4 +1,4 @@
-"""Nested loops: counters, and address generators in series."""
+"""Loops: counters, and what their steps add to a place."""
 
 from amaranth import *
 from amaranth.lib import wiring
@@ -6,47 +6,49 @@ from amaranth.lib.wiring import In, Out
 
 
 class Loop(wiring.Component):
-    """Counts ``count + 1`` turns. ``last`` holds during the last one; ``step`` ends a turn."""
+    """Counts ``count + 1`` turns. ``last`` holds during the last one; ``step`` ends a turn.
+
+    The step that follows the last turn begins anew with what ``count`` then is; at first, that is
+    the very first step.
+    """
 
     def __init__(self, shape):
         super().__init__({
             "count": In(shape),
-            "start": In(1),
             "step":  In(1),
             "last":  Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        # `last` has a register of its own, being where long paths begin.
-        turn, following, last = Signal.like(self.count), Signal.like(self.count), Signal()
-        m.d.comb += [following.eq(turn + 1), self.last.eq(last)]
-        with m.If(self.start | (self.step & last)):
-            m.d.sync += [turn.eq(0), last.eq(self.count == 0)]
-        with m.Elif(self.step):
-            m.d.sync += [turn.eq(following), last.eq(following == self.count)]
+        # Turns that are left, less one: down to -1, whose sign is a register of its own for `last`,
+        # and to which the next count is simply added.
+        left = Signal(signed(len(self.count) + 1), init=-1)
+        m.d.comb += self.last.eq(left[-1])
+        with m.If(self.step):
+            m.d.sync += left.eq(left + Mux(self.last, self.count, -1))
         return m
 
 
-def address_chain(m, name, *, start, base, levels):
-    """Address generators in series, one to a loop; returns the value that the innermost sees.
+class Place(wiring.Component):
+    """An address, or several beside each other, that moves on by jumps.
 
-    ``levels`` goes from the outermost loop inwards: the end of a turn of that loop, whether a turn
-    ends if one of the innermost loop does (which is the same, but known earlier), and the stride by
-    which the value then moves on (None: the value is the outer loop's again). The end of an outer
-    turn is always the end of an inner one too. ``start`` loads ``base`` throughout.
+    ``start`` sets all to zero, ``step`` adds ``jump``, field by field.
     """
-    value, after, moves = base, base, start
-    for index, (step, turn, stride) in enumerate(levels):
-        if stride is None:
-            after_level = Signal.like(base, name=f"{name}_{index}_after")
-            m.d.comb += after_level.eq(Mux(moves, after, value))
-        else:
-            level       = Signal.like(base, name=f"{name}_{index}")
-            after_level = Signal.like(base, name=f"{name}_{index}_after")
-            m.d.comb += after_level.eq(Mux(moves, after, level + stride))
-            with m.If(start | step):
-                m.d.sync += level.eq(after_level)
-            value = level
-        after, moves = after_level, start | turn
-    return value
+
+    def __init__(self, layout):
+        super().__init__({
+            "start": In(1),
+            "step":  In(1),
+            "jump":  In(layout),
+            "place": Out(layout),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        for name, _ in self.place.shape():
+            with m.If(self.start):
+                m.d.sync += self.place[name].eq(0)
+            with m.Elif(self.step):
+                m.d.sync += self.place[name].eq(self.place[name] + self.jump[name])
+        return m

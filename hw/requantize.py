@@ -26,6 +26,9 @@ class Requantizer(wiring.Component):
     and the next group those after the `rows` records that belong to this one; digit by digit, it
     takes at least two. With `shared_record` all channels use the first, and the layer owns two in
     each lane.
+
+    With ``run``, what follows in ``o`` are the values that end as ``coming`` says, if there are
+    any.
     """
 
     def __init__(self, config, layer):
@@ -36,6 +39,8 @@ class Requantizer(wiring.Component):
             "table":   In(stream.Signature(8, always_ready=True)),
             "i":       In(stream.Signature(result_layout(config))),
             "o":       Out(stream.Signature(several(signed(8), config))),
+            "run":     Out(1),
+            "coming":  Out(Ends),
         })
 
     def elaborate(self, platform):
@@ -43,7 +48,7 @@ class Requantizer(wiring.Component):
         config, layer = self.config, self.layer
         at_a_time = config.requantizers
         slots, group_slots = config.channel_records // at_a_time, config.rows // at_a_time
-        run = Signal()                       # the whole pipeline stalls as one
+        run = self.run                       # the whole pipeline stalls as one
         m.d.comb += run.eq(self.o.ready | ~self.o.valid)
 
         # Fill the ring:
@@ -112,7 +117,7 @@ class Requantizer(wiring.Component):
                 if name == "sum":
                     m.d.sync += next_one.step.valid.eq(follower.step.valid & follower.step.last)
             followers.append(follower := next_one)
-        _, _, product, done, *_, out = followers
+        _, _, product, done, *_, clamped, out = followers
 
         # Once the last value of a group has a sum, its records have been read:
         group_done = Mux(layer.shared_record, done.ends.layer, done.ends.group)
@@ -133,5 +138,5 @@ class Requantizer(wiring.Component):
                 lane.product.eq(product.step), self.o.p.values[index].eq(lane.byte),
             ]
         m.d.comb += [self.o.valid.eq(out.step.valid), self.o.p.ends.eq(out.ends),
-                     self.o.p.top.eq(out.top)]
+                     self.o.p.top.eq(out.top), self.coming.eq(clamped.ends)]
         return m

@@ -9,13 +9,32 @@ from .config import Mode
 
 
 class Ends(data.Struct):
-    """What a value is the last of. Each holds only where those before it do."""
+    """What a value is the last of: a ``level`` of 1 is a pixel (the channels of it that this group
+    computes), 2 a row, 3 a group. ``last_group`` says of which group it is."""
 
-    pixel: 1       # the channels of a pixel that this group computes
-    tile:  1
-    row:   1
-    group: 1
-    layer: 1
+    level:      2
+    last_group: 1
+    tile:       1
+
+    @property
+    def pixel(self):
+        """Whether it ends a pixel."""
+        return self.level != 0
+
+    @property
+    def group(self):
+        """Whether it ends a group."""
+        return self.level == 3
+
+    @property
+    def layer(self):
+        """Whether it ends the layer."""
+        return self.group & self.last_group
+
+
+def ends_of(*, pixel, tile, row, group, last_group):
+    """The Ends of a value, each of which holds only where those before it do."""
+    return Cat(group | (pixel & ~row), row, last_group, tile)
 
 
 def several(shape, config):
@@ -38,7 +57,6 @@ class TileEnds(data.Struct):
 
     row:        1
     group:      1
-    layer:      1
     last_group: 1
 
 
@@ -105,13 +123,9 @@ class Collector(wiring.Component):
         pixel_end = row == channels[whole:]
         m.d.comb += rest.eq(channels[:whole])
         tile_end  = pixel_end & (column == columns)
-        m.d.comb += [
-            ends.pixel.eq(pixel_end),
-            ends.tile.eq(tile_end),
-            ends.row.eq(tile_end & tile.row),
-            ends.group.eq(tile_end & tile.group),
-            ends.layer.eq(tile_end & tile.layer),
-        ]
+        m.d.comb += Value.cast(ends).eq(ends_of(
+            pixel=pixel_end, tile=tile_end, row=tile_end & tile.row,
+            group=tile_end & tile.group, last_group=tile.last_group))
 
         # Queue it, or a byte of the input stream:
         is_load = layer.mode == Mode.LOAD

@@ -5,24 +5,25 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .loops import address_chain
+from .config import jump_layout
+from .loops import Place
 from .results import several
 
 
 class Store(wiring.Component):
     """Takes bytes to where the layer wants them, `requantizers` at a time.
 
-    A pixel's bytes lie side by side from the pixel's address on, pixels, rows and groups a stride
-    apart each. With `write_port`, they are written as they come. Otherwise they are gathered:
+    From one to the next of them, the place makes a ``jump``; with ``start`` and the cycle behind
+    it, that to the first. With `write_port`, they are written as they come. Otherwise they are gathered:
     ``write`` asks for the scratchpad in this very cycle, with ``addr``; mask and data follow a
     cycle later. That happens when a row of the banks is full, or a pixel ends.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         super().__init__({
-            "layer":  In(layer),
             "start":  In(1),
+            "jump":   In(jump_layout(config)["write"].shape),
             "i":      In(stream.Signature(several(8, config), always_ready=True)),
             "addr":   Out(config.addr_width),
             "write":  Out(1),
@@ -33,13 +34,12 @@ class Store(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        layer, ends, taken = self.layer, self.i.p.ends, self.i.valid
-        m.d.comb += self.addr.eq(address_chain(
-            m, "addr", start=self.start, base=layer.out_base, levels=[
-                (taken & ends.group, ends.group, layer.channels + 1),
-                (taken & ends.row, ends.row, layer.out_row),
-                (taken & ends.pixel, ends.pixel, layer.out_pixel),
-                (taken, C(1), C(self.config.requantizers))]))
+        ends, taken = self.i.p.ends, self.i.valid
+        m.submodules.place = place = Place(self.jump.shape())
+        begin = Signal()
+        m.d.sync += begin.eq(self.start)
+        m.d.comb += [place.start.eq(self.start), place.step.eq(begin | taken),
+                     place.jump.eq(self.jump), self.addr.eq(place.place.addr)]
         if self.config.write_port:
             m.d.comb += [self.write.eq(taken), self.w_data.eq(self.i.p.values),
                          self.w_mask.eq(Cat(self.i.p.top >= lane

@@ -10,8 +10,8 @@ from .config import HEADER, Packet
 class TapeReader(wiring.Component):
     """Takes packets from ``i``; what a packet holds goes to the stream of its kind.
 
-    Records and weights are taken ahead as far as their rings have room. A layer's configuration
-    and table wait until the engine is ``idle``; the configuration then stays in ``layer``, and
+    Records and weights are taken ahead as far as their rings have room, jumps at once. A layer's
+    configuration and table wait until the engine is ``idle``; the configuration then stays in ``layer``, and
     ``start`` comes with it for one cycle.
     """
 
@@ -23,6 +23,7 @@ class TapeReader(wiring.Component):
             "records": Out(stream.Signature(beat)),
             "weights": Out(stream.Signature(beat)),
             "table":   Out(stream.Signature(8, always_ready=True)),
+            "jumps":   Out(stream.Signature(beat, always_ready=True)),
             "layer":   Out(layer),
             "start":   Out(1),
             "idle":    In(1),
@@ -64,7 +65,7 @@ class TapeReader(wiring.Component):
         layer_beat = Signal(range(config.layer_beats))
         m.d.comb += self.layer.eq(Cat(layer_bits))
         m.d.comb += [self.records.payload.eq(beat), self.weights.payload.eq(beat),
-                     self.table.payload.eq(self.i.payload[0])]
+                     self.jumps.payload.eq(beat), self.table.payload.eq(self.i.payload[0])]
         waiting = self.idle & ~self.start
         m.d.sync += self.start.eq(0)
         with m.If(~in_packet):
@@ -89,6 +90,8 @@ class TapeReader(wiring.Component):
                 with m.Case(Packet.TABLE):
                     m.d.comb += [self.table.valid.eq(self.i.valid & waiting),
                                  self.i.ready.eq(waiting)]
+                with m.Case(Packet.JUMPS):       # (the layer before has long begun)
+                    m.d.comb += [self.jumps.valid.eq(self.i.valid), self.i.ready.eq(1)]
                 with m.Case(Packet.CHECK):       # for those who keep the tape
                     m.d.comb += self.i.ready.eq(1)
         return m
