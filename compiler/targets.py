@@ -50,8 +50,10 @@ ECP5_25 = replace(ECP5, rows=8, columns=2, lanes=4, tape_rows=8, scratchpad_byte
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=8, store_base=ABOVE_BITSTREAM),
-    Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM),
+    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=8, store_base=ABOVE_BITSTREAM,
+           ring_bytes=2048),
+    Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM,
+           ring_bytes=2048),
     Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
     Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),

@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 from amaranth.hdl import Value
 
-from hw.config import HEADER, RECORD, EngineConfig, Mode, Packet, layer_layout
+from hw.config import HEADER, RECORD, EngineConfig, Mode, Packet, jump_layout, layer_layout
 
 REFUSALS = [
     (dict(rows=0), "rows must be a positive integer, not 0"),
@@ -94,14 +94,24 @@ def test_layer_layout(parameters):
     # The compiler writes fields that the hardware reads back, so every extreme must survive:
     top = config.scratchpad_bytes - 1
     fields = {"mode": Mode.ADD, "steps": 3, "low": -128, "high": 127, "zero_point": -128,
-              "groups": config.scratchpad_bytes // config.word_bytes, "base": top,
-              "row_stride": top, "x_start": -top, "group_stride": config.word_bytes,
-              "row_bytes": top, "y_start": -256, "height": 1023,
-              "last_columns": config.columns - 1,
-              "channels": max(config.rows, config.word_bytes) - 1,
-              "out_row": top}
+              "groups": config.scratchpad_bytes // config.word_bytes,
+              "row_bytes": top, "height": 1023, "last_columns": config.columns - 1,
+              "channels": max(config.rows, config.word_bytes) - 1}
     read = layout.const(fields)
     assert {name: read[name] for name in fields} == fields
+
+
+@pytest.mark.parametrize("padding", (False, True))
+@pytest.mark.parametrize("parameters", [parameters for parameters, _ in PROPERTIES])
+def test_jump_layout(parameters, padding):
+    config = EngineConfig(**parameters, padding=padding)
+    layout, top = jump_layout(config), config.scratchpad_bytes - 1
+    beat = 8 * config.tape_bytes
+    assert (config.jump_beats - 1) * beat < layout.size <= config.jump_beats * beat
+    jump = {"read": {"addr": top} | ({"x": -top, "y": -1024} if padding else {}),
+            "write": {"addr": top}}
+    read = layout.const(jump)
+    assert {name: {field: read[name][field] for field in jump[name]} for name in jump} == jump
 
 
 def test_tape_layouts():

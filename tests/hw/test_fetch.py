@@ -3,13 +3,16 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from simulation import simulate, small_config
+from amaranth.hdl import Array, Module
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In
+from simulation import ENDS, get_ends, simulate, small_config
 
-from hw.config import Mode, layer_layout
+from compiler.jumps import read_jumps, walk_shapes
+from hw.config import READ_STEPS, STEPS, Mode, jump_layout, layer_layout
 from hw.fetch import Fetcher
 
 LOOPS = ("groups", "rows", "tiles", "ky", "kx", "chunks")
-ENDS = ("pixel", "tile", "row", "group", "layer")
 
 
 @dataclass
@@ -35,9 +38,33 @@ def turns(fields, *names):
                         zip(turn, names, strict=True)))
 
 
+def all_fields(config, fields):
+    """Those of the configuration, and those that become jumps."""
+    names = [*(name for name, _ in layer_layout(config)), *walk_shapes(config)]
+    return {name: fields.get(name, 0) for name in names}
+
+
+class Jumping(wiring.Component):
+    """A fetcher, and the jumps beside it."""
+
+    def __init__(self, config):
+        self.fetcher = Fetcher(config, layer_layout(config))
+        super().__init__({"jumps": In(jump_layout(config)["read"].shape).array(STEPS)})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.fetcher = fetcher = self.fetcher
+        with m.If(fetcher.start):
+            m.d.sync += fetcher.jump.eq(self.jumps[READ_STEPS["start"]])
+        with m.Elif(fetcher.step_en):
+            m.d.sync += fetcher.jump.eq(Array(self.jumps)[fetcher.step])
+        return m
+
+
 def reads(config, fields):
-    """The reads of a layer, from the docstring of `layer_layout`; and the words it lets go of."""
-    f = {name: fields.get(name, 0) for name, _ in layer_layout(config)}
+    """The reads of a layer, from the docstrings of `layer_layout` and `walk_shapes`; and the words
+    it lets go of."""
+    f = all_fields(config, fields)
     is_array = f["mode"] == Mode.ARRAY
     columns = config.columns if is_array else 1
     slots = (f["ky"] + 1) * (f["kx"] + 1) * (f["chunks"] + 1)
@@ -45,7 +72,7 @@ def reads(config, fields):
     found = []
     for group, row, tile, last_group, last_row, last_tile in turns(f, *LOOPS[:3]):
         ends = {"row": last_tile, "group": last_tile and last_row,
-                "layer": last_tile and last_row and last_group, "last_group": last_group}
+                "last_group": last_group}
         for slot, (ky, kx, chunk, *_) in enumerate(turns(f, *LOOPS[3:])):
             for column in range(columns):
                 row_addr = f["base"] + row * f["row_stride"] + ky * f["ky_stride"]
@@ -73,7 +100,8 @@ class Fetching:
 
     def __init__(self, config, *, gaps, seed=0):
         self.config = config
-        self.dut    = Fetcher(config, layer_layout(config))
+        self.whole  = Jumping(config)
+        self.dut    = self.whole.fetcher
         self.gaps   = gaps
         self.rng    = random.Random(seed)
         self.written = self.released = self.wanted = self.layer_words = 0   # of weights
@@ -82,10 +110,15 @@ class Fetching:
         return self.rng.random() >= self.gaps
 
     async def start(self, ctx, fields):
-        ctx.set(self.dut.layer, fields)
+        """The two cycles with which a layer begins."""
+        f = all_fields(self.config, fields)
+        ctx.set(self.dut.layer, {name: f[name] for name, _ in layer_layout(self.config)})
+        for port, jump in zip(self.whole.jumps, read_jumps(f, self.config), strict=True):
+            ctx.set(port, jump | {"addr": jump["addr"] % self.config.scratchpad_bytes})
         ctx.set(self.dut.start, 1)
         await ctx.tick()
         ctx.set(self.dut.start, 0)
+        await ctx.tick()
 
     async def run(self, ctx, fields):
         """Run a layer, compare every read, and return the cycles in which reads were issued."""
@@ -181,8 +214,7 @@ class Fetching:
             assert ctx.get(dut.i.ready & dut.i.valid) == (offered and ready)
             if offered and ready:
                 assert ctx.get(dut.load.p.byte) == sent[taken]
-                assert {name: ctx.get(getattr(dut.load.p.ends, name)) for name in ENDS} \
-                    == ends[taken]
+                assert get_ends(ctx, dut.load.p.ends) == ends[taken]
                 taken += 1
             await ctx.tick()
         ctx.set(dut.i.valid, 1)              # what comes after the layer must wait
@@ -230,7 +262,7 @@ def test_random_layers(geometry, gaps):
             else:
                 await fetching.run(ctx, fields)
 
-    simulate(fetching.dut, testbench, deadline=100_000)
+    simulate(fetching.whole, testbench, deadline=100_000)
 
 
 @dataclass
@@ -298,7 +330,7 @@ def test_convolution(geometry, convolution):
     async def testbench(ctx):
         await fetching.run(ctx, fields)
 
-    simulate(fetching.dut, testbench, deadline=100_000)
+    simulate(fetching.whole, testbench, deadline=100_000)
 
 
 @GEOMETRIES
@@ -327,4 +359,4 @@ def test_a_word_a_cycle(geometry):
             for _ in range(spacing):         # the last tile's way out
                 await ctx.tick()
 
-    simulate(fetching.dut, testbench)
+    simulate(fetching.whole, testbench)

@@ -3,13 +3,10 @@ from dataclasses import dataclass, field
 
 import pytest
 from amaranth.hdl import Value
-from simulation import simulate, small_config, wrap
+from simulation import ENDS, get_ends, packed_ends, simulate, small_config, wrap
 
 from hw.config import RECORD, Mode, layer_layout
 from hw.requantize import Requantizer
-
-ENDS = ("pixel", "tile", "row", "group", "layer")
-
 
 @dataclass
 class Record:
@@ -110,7 +107,7 @@ def random_layer(rng, config, *, mode, steps, shared, groups=2, pixels=3, with_t
                 last = channel == count - 1
                 group_end = last and pixel == pixels - 1
                 layer.values.append((value, {
-                    "pixel": last, "tile": last, "row": last and rng.random() < 0.5,
+                    "pixel": last, "tile": last, "row": group_end or (last and rng.random() < 0.5),
                     "group": group_end, "layer": group_end and group == groups - 1}, index))
     return layer
 
@@ -185,7 +182,7 @@ class Requantizing:
             values = [value if valid else 12345 for value, _, _ in item]
             ctx.set(dut.i.payload, {
                 "values": values + [54321] * (self.config.requantizers - len(item)),
-                "top": len(item) - 1, "ends": ends if valid else dict.fromkeys(ENDS, 1)})
+                "top": len(item) - 1, "ends": packed_ends(ends if valid else dict.fromkeys(ENDS, 1))})
             if valid and ctx.get(dut.i.ready):
                 took.append(self.cycle)
                 given += 1
@@ -196,11 +193,14 @@ class Requantizing:
                     assert ctx.get(dut.o.p.values[lane]) == wanted, \
                         f"{value} with {layer.records[index]} and {layer.fields}"
                 assert ctx.get(dut.o.p.top) == len(items[got]) - 1
-                assert {name: ctx.get(getattr(dut.o.p.ends, name)) for name in ENDS} == ends
+                assert get_ends(ctx, dut.o.p.ends) == ends
                 if len(offered) == got:
                     offered.append(self.cycle)
                 got += ctx.get(dut.o.ready)
+            coming = get_ends(ctx, dut.coming) if ctx.get(dut.run) else None
             await self.tick(ctx)
+            if coming and ctx.get(dut.o.valid):
+                assert get_ends(ctx, dut.o.p.ends) == coming
         return took, offered
 
     async def run_all(self, ctx):

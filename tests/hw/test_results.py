@@ -1,18 +1,15 @@
 import random
 
 import pytest
-from simulation import drainer, feeder, simulate, small_config
+from simulation import ENDS, drainer, feeder, packed_ends, plain_ends, simulate, small_config
 
 from hw.config import Mode, layer_layout
 from hw.results import Collector
 
-ENDS = ("pixel", "tile", "row", "group", "layer")
-
-
 def plain(payload):
     """A payload as its values and the names of what the last of them ends."""
     return list(payload["values"])[:payload.top + 1], [
-        name for name in ENDS if payload.ends[name]]
+        name for name, ends in plain_ends(payload.ends).items() if ends]
 
 
 def kept(config, fields, tile, results):
@@ -27,7 +24,8 @@ def kept(config, fields, tile, results):
         if row > channels or column > last_column:
             continue
         pixel, last = row == channels, row == channels and column == last_column
-        marks = (pixel, last, last and tile["row"], last and tile["group"], last and tile["layer"])
+        marks = (pixel, last, last and tile["row"], last and tile["group"],
+                 last and tile["group"] and tile["last_group"])
         if row % config.requantizers == 0:
             found.append(([], []))
         found[-1][0].append(value)
@@ -73,7 +71,8 @@ def run_collector(config, fields, tiles, *, gaps, seed=0):
 
 
 def random_ends(rng):
-    return {name: rng.randrange(2) for name in ("row", "group", "layer", "last_group")}
+    row = rng.randrange(2)
+    return {"row": row, "group": row & rng.randrange(2), "last_group": rng.randrange(2)}
 
 
 @pytest.mark.parametrize("gaps", (0, 0.5))
@@ -102,14 +101,16 @@ def test_load(gaps):
     config = small_config(2, 2, 2)
     dut = Collector(config, layer_layout(config))
     rng = random.Random(0)
-    sent = [{"byte": rng.randrange(-128, 128),
-             "ends": {name: rng.randrange(2) for name in ENDS}} for _ in range(100)]
+    sent = [(rng.randrange(-128, 128), dict(zip(ENDS, nested, strict=True)))
+            for nested in ([index < count for index in range(len(ENDS))]
+                           for count in rng.choices(range(len(ENDS) + 1), k=100))]
     got = []
 
     async def choose(ctx):
         ctx.set(dut.layer.mode, Mode.LOAD)
 
-    simulate(dut, choose, feeder(dut.load, sent, stalls=gaps),
+    simulate(dut, choose, feeder(dut.load, [{"byte": byte, "ends": packed_ends(ends)}
+                                            for byte, ends in sent], stalls=gaps),
              drainer(dut.o, len(sent), got, stalls=gaps))
     assert [plain(payload) for payload in got] == [
-        ([item["byte"]], [name for name in ENDS if item["ends"][name]]) for item in sent]
+        ([byte], [name for name in ENDS if ends[name]]) for byte, ends in sent]

@@ -2,9 +2,10 @@ import itertools
 import random
 
 import pytest
-from simulation import random_bytes, simulate, small_config
+from simulation import packed_ends, random_bytes, simulate, small_config
 
-from hw.config import layer_layout
+from compiler.jumps import write_jumps
+from hw.config import WRITE_STEPS, Mode
 from hw.store import Store
 
 
@@ -20,7 +21,42 @@ def layer_bytes(rng, fields, *, groups, rows, pixels):
             group_end = row_end and row == rows - 1
             yield start + channel, random_bytes(rng, 1)[0], {
                 "pixel": last, "tile": last and rng.random() < 0.5, "row": row_end,
-                "group": group_end, "layer": group_end and group == groups - 1}
+                "group": group_end, "layer": group_end and group == groups - 1,
+                "last_group": group == groups - 1}
+
+
+class Storing:
+    """A store, and the jumps beside it."""
+
+    def __init__(self, config):
+        self.config = config
+        self.dut    = Store(config)
+        self.jumps  = None
+
+    async def start(self, ctx, fields, *, groups, rows, pixels):
+        """The two cycles with which a layer begins."""
+        self.jumps = write_jumps(fields | {
+            "mode": Mode.ARRAY, "groups": groups - 1, "rows": rows - 1,
+            "tiles": (pixels - 1) // self.config.columns,
+            "last_columns": (pixels - 1) % self.config.columns}, self.config)
+        ctx.set(self.dut.start, 1)
+        self.jump(ctx, None)
+        await ctx.tick()
+        ctx.set(self.dut.start, 0)
+        self.jump(ctx, WRITE_STEPS["start"])
+        await ctx.tick()
+
+    def jump(self, ctx, step):
+        """The jump of this cycle; none that matters."""
+        jump = 99 if step is None else self.jumps[step]["addr"]
+        ctx.set(self.dut.jump.addr, jump % self.config.scratchpad_bytes)
+
+    def offer(self, ctx, valid, values, ends, top=0):
+        """Bytes for this cycle, and the jump behind them."""
+        fields = packed_ends(ends)
+        ctx.set(self.dut.i.valid, valid)
+        ctx.set(self.dut.i.payload, {"values": values, "top": top, "ends": fields})
+        self.jump(ctx, fields["level"] + 4 * fields["last_group"] if valid else None)
 
 
 def writes(config, items):
@@ -35,15 +71,13 @@ def writes(config, items):
     return found
 
 
-def run_store(dut, config, fields, items, *, gaps, rng):
+def run_store(storing, fields, counts, items, *, gaps, rng):
     """A testbench that runs a layer and compares each write."""
+    dut, config = storing.dut, storing.config
     wanted = dict((index, (row, word)) for index, row, word in writes(config, items))
 
     async def testbench(ctx):
-        ctx.set(dut.layer, fields)
-        ctx.set(dut.start, 1)
-        await ctx.tick()
-        ctx.set(dut.start, 0)
+        await storing.start(ctx, fields, **counts)
         given, follows = 0, None
         while given < len(items) or follows:
             if follows:                      # mask and data, a cycle after the address
@@ -54,8 +88,7 @@ def run_store(dut, config, fields, items, *, gaps, rng):
             valid = given < len(items) and rng.random() >= gaps
             _, byte, ends = items[given] if valid else (0, 55, dict.fromkeys(
                 ("pixel", "tile", "row", "group", "layer"), rng.randrange(2)))
-            ctx.set(dut.i.valid, valid)
-            ctx.set(dut.i.payload, {"values": [byte & 0xff], "ends": ends})
+            storing.offer(ctx, valid, [byte & 0xff], ends)
             row, follows = wanted.get(given, (0, None)) if valid else (0, None)
             assert ctx.get(dut.write) == (follows is not None)
             if follows:
@@ -70,7 +103,8 @@ def run_store(dut, config, fields, items, *, gaps, rng):
 @pytest.mark.parametrize("at_a_time", (1, 2, 4))
 def test_writes_as_they_come(at_a_time, gaps):
     config = small_config(4, 1, 8, whole_sums=True, write_port=True, requantizers=at_a_time)
-    dut = Store(config, layer_layout(config))
+    storing = Storing(config)
+    dut = storing.dut
 
     async def testbench(ctx):
         rng = random.Random(0)
@@ -78,25 +112,21 @@ def test_writes_as_they_come(at_a_time, gaps):
             fields = {"channels": 7, "last_channels": rng.randrange(8),
                       "out_base": rng.randrange(config.scratchpad_bytes),
                       "out_pixel": rng.randrange(40), "out_row": rng.randrange(200)}
-            items = list(layer_bytes(rng, fields, groups=rng.randrange(1, 4), rows=2, pixels=3))
-            ctx.set(dut.layer, fields)
-            ctx.set(dut.start, 1)
-            await ctx.tick()
-            ctx.set(dut.start, 0)
+            counts = {"groups": rng.randrange(1, 4), "rows": 2, "pixels": 3}
+            items = list(layer_bytes(rng, fields, **counts))
+            await storing.start(ctx, fields, **counts)
             while items:
                 count = 1 + next(index for index, (_, _, ends) in enumerate(items)
                                  if ends["pixel"] or index == at_a_time - 1)
                 valid = rng.random() >= gaps
                 values = [byte & 0xff for _, byte, _ in items[:count]]
-                ctx.set(dut.i.payload, {
-                    "values": values + [rng.randrange(256)] * (at_a_time - count),
-                    "top": count - 1, "ends": items[count - 1][2]})
-                ctx.set(dut.i.valid, valid)
+                values += [rng.randrange(256)] * (at_a_time - count)
+                storing.offer(ctx, valid, values, items[count - 1][2], top=count - 1)
                 assert ctx.get(dut.write) == valid
                 if valid:
                     assert ctx.get(dut.addr) == items[0][0] % config.scratchpad_bytes
                     assert ctx.get(dut.w_mask) == (1 << count) - 1
-                    assert [ctx.get(dut.w_data[k]) for k in range(count)] == values
+                    assert [ctx.get(dut.w_data[k]) for k in range(count)] == values[:count]
                     items = items[count:]
                 await ctx.tick()
             ctx.set(dut.i.valid, 0)
@@ -108,7 +138,7 @@ def test_writes_as_they_come(at_a_time, gaps):
 @pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (4, 4, 4)))
 def test_layers(geometry, gaps):
     config = small_config(*geometry)
-    dut = Store(config, layer_layout(config))
+    storing = Storing(config)
     rng = random.Random(0)
     layers = []
     for _ in range(8):
@@ -117,12 +147,13 @@ def test_layers(geometry, gaps):
             "channels": channels, "last_channels": rng.randrange(channels + 1),
             "out_base": rng.randrange(config.scratchpad_bytes),
             "out_pixel": rng.randrange(40), "out_row": rng.randrange(config.scratchpad_bytes)}
-        items = list(layer_bytes(rng, fields, groups=rng.randrange(1, 4), rows=rng.randrange(1, 4),
-                                 pixels=rng.randrange(1, 5)))
-        layers.append(run_store(dut, config, fields, items, gaps=gaps, rng=rng))
+        counts = {"groups": rng.randrange(1, 4), "rows": rng.randrange(1, 4),
+                  "pixels": rng.randrange(1, 5)}
+        items = list(layer_bytes(rng, fields, **counts))
+        layers.append(run_store(storing, fields, counts, items, gaps=gaps, rng=rng))
 
     async def testbench(ctx):
         for layer in layers:
             await layer(ctx)
 
-    simulate(dut, testbench)
+    simulate(storing.dut, testbench)

@@ -25,15 +25,15 @@ def packet(kind, content, config):
 class Layer:
     """A layer's configuration, known by one of its fields and two extremes."""
 
-    base: int
+    row_bytes: int
 
     def content(self, config):
         bits = Value.cast(layer_layout(config).const(self.fields(config))).value
         return beats(bits.to_bytes(config.layer_beats * config.tape_bytes, "little"), config)
 
     def fields(self, config):
-        return {"mode": 3, "base": self.base, "out_row": config.scratchpad_bytes - 1,
-                "zero_point_2": -self.base % 128}
+        return {"mode": 3, "row_bytes": self.row_bytes, "last_channels": max(config.rows, config.lanes) - 1,
+                "zero_point_2": -self.row_bytes % 128}
 
 
 def random_packets(rng, config, count):
@@ -82,7 +82,7 @@ def test_packets(rows, tape_rows, lanes, gaps):
             if layer is not None and (starts or not idle):       # it stays while the layer runs
                 fields = layer.fields(config)
                 assert {name: ctx.get(getattr(dut.layer, name)) for name in fields} == fields
-                assert ctx.get(dut.layer.x_start) == 0
+                assert ctx.get(dut.layer.height) == 0
 
             offers = sent < len(tape) and rng.random() >= gaps
             ctx.set(dut.i.valid, offers)
@@ -95,6 +95,11 @@ def test_packets(rows, tape_rows, lanes, gaps):
                     assert wanted[found] == (kind, [ctx.get(port.payload[lane])
                                                     for lane in range(config.tape_bytes)])
                     found += 1
+            if ctx.get(dut.jumps.valid):
+                assert ctx.get(dut.i.ready)
+                assert wanted[found] == (Packet.JUMPS, [ctx.get(dut.jumps.payload[lane])
+                                                        for lane in range(config.tape_bytes)])
+                found += 1
             if ctx.get(dut.table.valid):
                 assert idle and not starts and ctx.get(dut.i.ready)
                 assert wanted[found] == (Packet.TABLE, ctx.get(dut.table.payload))

@@ -80,3 +80,25 @@ def random_bytes(rng, count):
 def wrap(value, bits):
     """``value`` as a signed number of ``bits`` bits holds it."""
     return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+
+
+ENDS = ("pixel", "tile", "row", "group", "layer")
+
+
+def packed_ends(ends):
+    """The fields of ``hw.results.Ends`` for what a value ends: a bool for each of ENDS, and perhaps
+    `last_group`."""
+    return {"level": 3 if ends["group"] else 2 if ends["row"] else int(ends["pixel"]),
+            "tile": ends["tile"], "last_group": ends.get("last_group", ends["layer"])}
+
+
+def plain_ends(fields):
+    """... and back."""
+    level = fields["level"]
+    return {"pixel": level >= 1, "tile": bool(fields["tile"]), "row": level >= 2,
+            "group": level == 3, "layer": level == 3 and bool(fields["last_group"])}
+
+
+def get_ends(ctx, ends):
+    """What a signal of ``hw.results.Ends`` says, as `plain_ends`."""
+    return plain_ends({name: ctx.get(ends[name]) for name in ("level", "tile", "last_group")})
