@@ -115,6 +115,11 @@ class EngineConfig:
         return 1 << ceil_log2(self.word_bytes)
 
     @property
+    def pairs(self):
+        """Whether the vector unit has work with two operands."""
+        return self.addition or self.multiplication
+
+    @property
     def vector_width(self):
         """Bits of what the vector unit gives: two digits of ADD, or a product."""
         return max(self.digit_width + 8, PRODUCT_BITS * self.multiplication)
@@ -274,6 +279,17 @@ def layer_layout(config):
     inside a tile: ky, kx, chunk (of `word_bytes` bytes), column.
     """
     rows = unsigned(max(1, ceil_log2(max(config.rows, config.word_bytes))))
+    pairs = {
+        "zero_point_1":   signed(8),    # of the operands of ADD and of products
+        "zero_point_2":   signed(8),
+        "multiply":       1,            # the vector unit gives products of two taps
+        "flip_second":    1,            # ... and of ADD's second operand all bits flipped
+    }
+    padding = {
+        "pad":            signed(8),
+        "row_bytes":      unsigned(config.addr_width),
+        "height":         10,           # less one
+    }
     return data.StructLayout({
         "mode":           2,
         "to_stream":      1,            # values leave through the output stream
@@ -281,24 +297,18 @@ def layer_layout(config):
         "shared_record":  1,            # one record for all channels (two for ADD), the same
                                         # for each requantizer
         "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
-        "multiply":       1,            # the vector unit gives products of two taps
-        "flip_second":    1,            # ... and of ADD's second operand all bits flipped
         "steps":          2,            # digits of the requantizer, less one
         "low":            signed(8),    # clamp
         "high":           signed(8),
-        "pad":            signed(8),
         "zero_point":     signed(8),    # of the output
-        "zero_point_1":   signed(8),    # of the operands of ADD and of products
-        "zero_point_2":   signed(8),
         "groups":         range(config.scratchpad_bytes // config.word_bytes + 1),
         "rows":           10,
         "tiles":          10,
         "ky":             7,
         "kx":             7,
         "chunks":         10,
-        "row_bytes":      unsigned(config.addr_width),
-        "height":         10,
         "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
         "channels":       rows,         # of a group, less one
         "last_channels":  rows,         # of the last group, less one
-    })
+    } | (pairs if config.pairs else {})
+      | (padding if config.padding else {}))

@@ -88,7 +88,10 @@ class Engine(wiring.Component):
         # The word read, with what lies outside of the image padded:
         word = Signal(data.ArrayLayout(signed(8), config.word_bytes))
         for lane in range(config.word_bytes):
-            m.d.comb += word[lane].eq(Mux(fetcher.outside[lane], layer.pad, pad.r_data[lane]))
+            m.d.comb += word[lane].eq(pad.r_data[lane])
+            if config.padding:
+                with m.If(fetcher.outside[lane]):
+                    m.d.comb += word[lane].eq(layer.pad)
 
         # A column takes a word when it is its turn, and plays its lanes in the next cycles:
         advance, token = fetcher.advance, fetcher.token
@@ -114,12 +117,15 @@ class Engine(wiring.Component):
         m.d.sync += [at_vector.eq(token), at_vector.valid.eq(advance & token.valid & ~is_array)]
         m.d.comb += [
             vector.pair.eq((layer.mode == Mode.ADD) & config.addition),
-            vector.flip.eq(layer.flip_second & config.addition),
-            vector.multiply.eq(layer.multiply & config.multiplication),
-            vector.zero_points.eq(Cat(layer.zero_point_1, layer.zero_point_2)),
             vector.word.eq(taken[0]), vector.valid.eq(at_vector.valid),
             vector.first.eq(at_vector.first), vector.last.eq(at_vector.last),
         ]
+        if config.pairs:
+            m.d.comb += [
+                vector.flip.eq(layer.flip_second & config.addition),
+                vector.multiply.eq(layer.multiply & config.multiplication),
+                vector.zero_points.eq(Cat(layer.zero_point_1, layer.zero_point_2)),
+            ]
 
         # What a tile ends follows it through the array:
         ending = Signal(data.StructLayout({"done": 1, "tile": TileEnds}))

@@ -103,16 +103,15 @@ class RequantizeLane(wiring.Component):
         m.submodules.multiply = multiply = DigitMultiply(
             digit_width=(len(digits) if config.whole_sums else width) + 1,
             multiplier_width=config.multiplier_width)
-        is_signed  = self.digit.last | is_add
-        zero_point = Mux(self.digit.first, layer.zero_point_1, layer.zero_point_2)
+        is_signed = self.digit.last | is_add
         digit = Cat(digits[:width], is_signed & digits[width - 1]).as_signed()
         if config.whole_sums:
             digit = Mux(is_add, digit, digits)
-        m.d.comb += [
-            multiply.en.eq(run),
-            multiply.a.eq(digit - Mux(is_add, zero_point, 0)),
-            multiply.b.eq(reads["multiplier"].data),
-        ]
+        if config.addition:
+            zero_point = Mux(self.digit.first, layer.zero_point_1, layer.zero_point_2)
+            digit = digit - Mux(is_add, zero_point, 0)
+        m.d.comb += [multiply.en.eq(run), multiply.a.eq(digit),
+                     multiply.b.eq(reads["multiplier"].data)]
 
         # Accumulate the products:
         product = Signal(signed(width + config.multiplier_width + 2))

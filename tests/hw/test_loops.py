@@ -1,7 +1,7 @@
 import random
 
-from amaranth.lib import data
 from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
 from simulation import simulate, wrap
 
 from hw.loops import Loop, Place

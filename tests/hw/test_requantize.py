@@ -8,6 +8,7 @@ from simulation import ENDS, get_ends, packed_ends, simulate, small_config, wrap
 from hw.config import RECORD, Mode, layer_layout
 from hw.requantize import Requantizer
 
+
 @dataclass
 class Record:
     """The parameters of a channel."""

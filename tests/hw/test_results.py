@@ -6,6 +6,7 @@ from simulation import ENDS, drainer, feeder, packed_ends, plain_ends, simulate,
 from hw.config import Mode, layer_layout
 from hw.results import Collector
 
+
 def plain(payload):
     """A payload as its values and the names of what the last of them ends."""
     return list(payload["values"])[:payload.top + 1], [

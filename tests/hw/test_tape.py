@@ -32,8 +32,8 @@ class Layer:
         return beats(bits.to_bytes(config.layer_beats * config.tape_bytes, "little"), config)
 
     def fields(self, config):
-        return {"mode": 3, "row_bytes": self.row_bytes, "last_channels": max(config.rows, config.lanes) - 1,
-                "zero_point_2": -self.row_bytes % 128}
+        return {"mode": 3, "row_bytes": self.row_bytes, "zero_point_2": -self.row_bytes % 128,
+                "last_channels": max(config.rows, config.lanes) - 1}
 
 
 def random_packets(rng, config, count):
