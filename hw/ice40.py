@@ -34,7 +34,9 @@ def carry_chain(m, control, left, right, o, contents):
 
 class LogicCells:
     """Mix into a platform of any iCE40: arithmetic of its logic cells, which add and choose in
-    one."""
+    one; and memories of a few words, where all block RAM is taken."""
+
+    few_words = {"ram_style": "registers"}
 
     def get_pair_multiply(self, component):
         """Rows of logic cells."""
@@ -67,7 +69,9 @@ class LogicCells:
 
 
 class UltraPlusBlocks(LogicCells):
-    """Mix into a platform of an iCE40UP."""
+    """Mix into a platform of an iCE40UP, whose scratchpad leaves room in its block RAM."""
+
+    few_words = {}
 
     def get_pair_multiply(self, component):
         """One SB_MAC16: two registered 8x8 products, the lower of which goes out and in again, to

@@ -14,6 +14,8 @@ class Jumps(wiring.Component):
     ``read`` (``write``) has a jump from the cycle after ``read_en`` (``write_en``) on, that of the
     ``read_step`` (``write_step``). ``start`` makes the layer run whose jumps came last, and gives
     both the jump to where they begin.
+
+    Platform override: ``platform.few_words``, attributes of memories with as few words as here.
     """
 
     def __init__(self, config):
@@ -59,7 +61,7 @@ class Jumps(wiring.Component):
                     continue
                 m.submodules[f"{name}{beat}"] = memory = Memory(
                     shape=high - low, depth=2 * STEPS, init=[],
-                    attrs=getattr(platform, "small_memory", {}))
+                    attrs=getattr(platform, "few_words", {}))
                 w, r = memory.write_port(), memory.read_port()
                 bits = Value.cast(self.i.payload)[low - beat * beat_bits:high - beat * beat_bits]
                 m.d.comb += [
