@@ -153,12 +153,14 @@ class Engine(wiring.Component):
                          collector.vector[index].eq(vector.o[index])]
         connect(m, collector.o, requant.i)
 
-        # Tiles whose results are on their way; each has its place in the queue reserved:
-        tiles, most = Signal(range(config.results + 1)), config.results // config.tile_results
+        # Tiles whose results are on their way; each has its place in the queue reserved. What is
+        # left of the places, less one, has a sign of its own:
+        most = config.results // config.tile_results
+        left = Signal(range(-1, most), init=most - 1)
         leaving = collector.o.valid & collector.o.ready & collector.o.p.ends.tile \
             & (layer.mode != Mode.LOAD)
-        m.d.comb += fetcher.room.eq(tiles != most)
-        m.d.sync += tiles.eq(tiles + fetcher.room_taken - leaving)
+        m.d.comb += fetcher.room.eq(~left[-1])
+        m.d.sync += left.eq(left - fetcher.room_taken + leaving)
 
         # Input, and where the bytes go:
         connect(m, flipped(self.i), fetcher.i)

@@ -93,7 +93,7 @@ class Fetcher(wiring.Component):
                 m.d.comb += self.step.eq(READ_STEPS[name])
 
         # The read that is next: which turns are the last, and where it lies.
-        at = Signal(len(ahead))
+        at = Signal(len(ahead), reset_less=True)
         with m.If(self.step_en):
             m.d.sync += at.eq(ahead)
         last = dict(zip(LOOPS, at, strict=True))
@@ -122,12 +122,13 @@ class Fetcher(wiring.Component):
                 m.d.sync += reading.eq(tile_start)
 
         # When a slot may start:
-        in_slot, spacing = Signal(), Signal(range(max(config.tile_spacing, config.vector_spacing)))
+        in_slot, most = Signal(), max(config.tile_spacing, config.vector_spacing)
+        spacing = Signal(range(-1, most), init=-1)   # less one: its sign says that none is left
         last_slot = last["chunk"] & last["kx"] & last["ky"]
         arrived   = Signal.like(self.written)
         m.d.comb += arrived.eq(self.written - reading)
         there = arrived >= config.columns if config.columns > 1 else self.written != reading
-        allowed = (~is_array | there) & (~last_slot | (self.room & (spacing == 0)))
+        allowed = (~is_array | there) & (~last_slot | (self.room & spacing[-1]))
         m.d.comb += [
             issue.eq(self.busy & Mux(is_load, self.load.valid & self.load.ready,
                                      self.go & (in_slot | allowed))),
@@ -136,8 +137,8 @@ class Fetcher(wiring.Component):
         with m.If(issue):
             m.d.sync += in_slot.eq(~last["column"])
         with m.If(self.room_taken):
-            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing, config.vector_spacing) - 1)
-        with m.Elif(self.go & (spacing != 0)):
+            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing - 2, config.vector_spacing - 2))
+        with m.Elif(self.go & ~spacing[-1]):
             m.d.sync += spacing.eq(spacing - 1)
 
         # Bytes outside of the image, told by where they lie in their row:

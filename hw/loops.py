@@ -46,9 +46,11 @@ class Place(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        for name, _ in self.place.shape():
+        place = Signal.like(self.place, reset_less=True)
+        m.d.comb += self.place.eq(place)
+        for name, _ in place.shape():
             with m.If(self.start):
-                m.d.sync += self.place[name].eq(0)
+                m.d.sync += place[name].eq(0)
             with m.Elif(self.step):
-                m.d.sync += self.place[name].eq(self.place[name] + self.jump[name])
+                m.d.sync += place[name].eq(place[name] + self.jump[name])
         return m
