@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from hw.config import EngineConfig
+from hw.config import EngineConfig, jump_layout
 
 MEASURED = Path(__file__).with_name("measured.json")
 KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
@@ -99,7 +99,9 @@ def cell_features(row: Measurement) -> list[float]:
 
 
 def block_features(row: Measurement) -> list[float]:
-    """What block RAMs grow with: those of the scratchpad's banks, and those of the tape."""
-    block = BLOCK_BYTES[row.family]
-    banks = EngineConfig(**row.engine).banks
-    return [banks * -(-row.engine["scratchpad_bytes"] // (banks * block)), row.slot_bytes / block]
+    """What block RAMs grow with: those of the scratchpad's banks, of the tape, and of the jumps,
+    which are 16 bits wide."""
+    block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
+    return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
+            row.slot_bytes / block,
+            sum(-(-member.width // 16) for _, member in jump_layout(config))]

@@ -6,7 +6,14 @@ from dataclasses import asdict, dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.program import Program, input_bytes, output_bytes
-from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET, EngineConfig
+from hw.config import (
+    HEADER_BYTES,
+    MAGIC,
+    TAPE_OFFSET,
+    EngineConfig,
+    jump_layout,
+    layer_layout,
+)
 
 FORMAT = 1
 HASH_BYTES = 8                            # of an engine's name
@@ -15,7 +22,9 @@ HEADER = struct.Struct("<4sBB2xIIII8s32s")
 
 def engine_hash(config: EngineConfig) -> bytes:
     """The name of an engine: two with the same one play the same tapes."""
-    text = repr(sorted(asdict(config).items()))
+    layouts = [(name, member.offset, member.width)
+               for layout in (layer_layout(config), jump_layout(config)) for name, member in layout]
+    text = repr((sorted(asdict(config).items()), layouts))
     return hashlib.sha256(text.encode()).digest()[:HASH_BYTES]
 
 

@@ -26,7 +26,7 @@ from compiler.rules import check
 from compiler.tape import write_tape
 from hw.config import EngineConfig
 
-FORMAT = 1                                       # of the manifest and the tape
+FORMAT = 2                                       # of the manifest and the tape
 
 
 @dataclass(frozen=True)
