@@ -196,14 +196,16 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
                 f"operator {layer.name} needs {value} as the engine's {name}, which holds {low} to "
                 f"{high}; make the layer smaller")
         checked[name] = value
+    wanted = layer.fields.get
     for lacks, what in ((layer.mode == Mode.ADD and not config.addition, "addition"),
-                        (layer.fields.get("multiply") and not config.multiplication, "multiplication"),
-                        (layer.fields.get("padded") and not config.padding, "padding")):
+                        (wanted("multiply") and not config.multiplication, "multiplication"),
+                        (wanted("padded") and not config.padding, "padding")):
         if lacks:
             raise ModelError(f"operator {layer.name} needs {what}, which this engine was built "
                              "without; build one for this model")
     # What is left of a row at its leftmost padding has to fit as well (hw/fetch.py, remaining).
-    if config.padding and checked["row_bytes"] - min(0, checked["x_start"]) >= config.scratchpad_bytes:
+    if config.padding \
+            and checked["row_bytes"] - min(0, checked["x_start"]) >= config.scratchpad_bytes:
         raise ModelError(
             f"operator {layer.name} reads rows of {checked['row_bytes']} bytes, which with their "
             f"padding fill the scratchpad of {config.scratchpad_bytes}; make the image narrower")

@@ -137,7 +137,8 @@ class Fetcher(wiring.Component):
         with m.If(issue):
             m.d.sync += in_slot.eq(~last["column"])
         with m.If(self.room_taken):
-            m.d.sync += spacing.eq(Mux(is_array, config.tile_spacing - 2, config.vector_spacing - 2))
+            m.d.sync += spacing.eq(Mux(
+                is_array, config.tile_spacing - 2, config.vector_spacing - 2))
         with m.Elif(self.go & ~spacing[-1]):
             m.d.sync += spacing.eq(spacing - 1)
 

@@ -144,6 +144,6 @@ class Collector(wiring.Component):
             self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
         ]
-        # (Bytes of input come slowly: it will do to know of room a cycle later, while there is some.)
+        # (Input comes slowly: it will do to know of room a cycle later, while there is some.)
         m.d.sync += self.load.ready.eq(queue.level < max(1, config.results // 2))
         return m

@@ -13,8 +13,8 @@ from .results import several
 class Store(wiring.Component):
     """Takes bytes to where the layer wants them, `requantizers` at a time.
 
-    From one to the next of them, the place makes a ``jump``; with ``start`` and the cycle behind
-    it, that to the first. With `write_port`, they are written as they come. Otherwise they are gathered:
+    Behind them, ``jump`` leads to the place of the next; in the cycle after ``start``, to that of
+    the first. With `write_port`, they are written as they come. Otherwise they are gathered:
     ``write`` asks for the scratchpad in this very cycle, with ``addr``; mask and data follow a
     cycle later. That happens when a row of the banks is full, or a pixel ends.
     """

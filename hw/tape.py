@@ -11,8 +11,8 @@ class TapeReader(wiring.Component):
     """Takes packets from ``i``; what a packet holds goes to the stream of its kind.
 
     Records and weights are taken ahead as far as their rings have room, jumps at once. A layer's
-    configuration and table wait until the engine is ``idle``; the configuration then stays in ``layer``, and
-    ``start`` comes with it for one cycle.
+    configuration and table wait until the engine is ``idle``; the configuration then stays in
+    ``layer``, and ``start`` comes with it for one cycle.
     """
 
     def __init__(self, config, layer):

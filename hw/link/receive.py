@@ -168,16 +168,17 @@ class FrameReceiver(wiring.Component):
                 with m.If(cobs.end):
                     m.next = "TYPE"
 
-        # What becomes of it. A frame that is behind the one expected was sent twice.
+        # What becomes of it, a cycle later. A frame that is behind the one expected was sent twice.
         ahead = Signal(8)
-        right, accept = Signal(), Signal()
-        m.d.comb += [
-            ahead.eq(frame.sequence - self.expected),
+        ended, right, accept = Signal(), Signal(), Signal()
+        m.d.sync += [
+            ended.eq(cobs.end & ~(fsm.ongoing("TYPE") & cobs.whole)),   # (that one was empty)
             right.eq(fsm.ongoing("PAYLOAD") & (left == 0) & (behind == 4) & ~too_long
                      & cobs.whole & crc.match & ~self.lent),
-            ring.commit.eq(accept), ring.rollback.eq(cobs.end & ~accept),
         ]
-        with m.If(cobs.end & ~(fsm.ongoing("TYPE") & cobs.whole)):      # (that one was empty)
+        m.d.comb += [ahead.eq(frame.sequence - self.expected),
+                     ring.commit.eq(accept), ring.rollback.eq(ended & ~accept)]
+        with m.If(ended):
             with m.If(~right):
                 m.d.comb += [self.nak.eq(1), self.reason.eq(Reason.DAMAGED)]
             with m.Elif((frame.version != VERSION) | (frame.type == 0)

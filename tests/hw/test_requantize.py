@@ -181,9 +181,10 @@ class Requantizing:
             valid = given < len(items) and needed <= self.usable and self.chance()
             ctx.set(dut.i.valid, valid)
             values = [value if valid else 12345 for value, _, _ in item]
+            given_ends = ends if valid else dict.fromkeys(ENDS, 1)
             ctx.set(dut.i.payload, {
                 "values": values + [54321] * (self.config.requantizers - len(item)),
-                "top": len(item) - 1, "ends": packed_ends(ends if valid else dict.fromkeys(ENDS, 1))})
+                "top": len(item) - 1, "ends": packed_ends(given_ends)})
             if valid and ctx.get(dut.i.ready):
                 took.append(self.cycle)
                 given += 1
