@@ -72,7 +72,7 @@ $(VENV)/.ready-synth: $(VENV)/.ready-sim
 	touch $@
 
 $(VENV)/.ready-test: $(VENV)/.ready-sim
-	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev,oracle,synth]"
+	$(RUN) -m pip install --quiet --disable-pip-version-check -e ".[dev,oracle,synth,quantize]"
 	touch $@
 
 $(VENV)/bin/python:

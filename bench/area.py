@@ -18,11 +18,12 @@ from pathlib import Path
 
 from boards.boards import BOARDS, Board
 from boards.build import rendered, synthesize
-from boards.tools import ToolError, run_tool, tool_version
+from boards.tools import run_tool, tool_version
 from compiler.area import CHOSEN, KINDS, MEASURED, Measurement, measurements, predicted
+from compiler.errors import ToolError
 from compiler.image import engine_hash
 from compiler.program import write_whole
-from compiler.size import LEAST_SCRATCHPAD
+from compiler.size import LEAST_SCRATCHPAD, PARTS
 from hw.config import EngineConfig
 from hw.system import SystemConfig
 from sim.design import Design
@@ -31,23 +32,23 @@ TOOL_FAILED = 4
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
-# Scratchpad and tape memory as shares of the most, multiplier, and whether there is addition,
-# multiplication, padding: few designs that tell the effects apart.
-SAMPLES = ((1, 1, 30, True, True, True), (1, 1 / 4, 30, False, False, False),
-           (0, 1 / 2, 24, False, False, False), (0, 1, 30, True, False, True),
-           (1 / 2, 1 / 4, 26, False, False, True), (1 / 4, 1 / 2, 28, True, True, False),
-           (1 / 8, 1 / 4, 24, True, False, True), (1, 1 / 8, 24, False, False, True),
-           (1 / 4, 1 / 8, 26, False, True, False), (1 / 2, 1 / 2, 28, True, False, False))
+# Scratchpad and tape memory as shares of the most, multiplier, and which of PARTS there are (by
+# their first letters): few designs that tell the effects apart.
+SAMPLES = ((1, 1, 30, "ampt"), (1, 1 / 4, 30, "w"), (0, 1 / 2, 24, ""), (0, 1, 30, "aptw"),
+           (1 / 2, 1 / 4, 26, "pt"), (1 / 4, 1 / 2, 28, "amw"), (1 / 8, 1 / 4, 24, "ap"),
+           (1, 1 / 8, 24, "pw"), (1 / 4, 1 / 8, 26, "mt"), (1 / 2, 1 / 2, 28, "at"),
+           (1, 1, 26, "amptw"), (1 / 4, 1 / 4, 28, "pw"))
 
 
 def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
     """The engines to measure, each with its slot's bytes."""
     target = board.target
     seen = set()
-    for scratchpad, slot, width, addition, multiplication, padding in SAMPLES:
+    for scratchpad, slot, width, parts in SAMPLES:
         size = max(LEAST_SCRATCHPAD, int(target.engine.scratchpad_bytes * scratchpad))
         engine = replace(target.engine, scratchpad_bytes=size, multiplier_width=width,
-                         addition=addition, multiplication=multiplication, padding=padding)
+                         **{name: name[0] in parts and getattr(target.engine, name)
+                            for name in PARTS})
         slot_bytes = target.slot_bytes if target.flash_dq else int(target.slot_bytes * slot)
         if (engine, slot_bytes) not in seen:
             seen.add((engine, slot_bytes))

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from boards.boards import BOARDS
 from boards.build import build
-from boards.tools import ToolError, tool_version
-from compiler.errors import ModelError
+from boards.tools import tool_version
+from compiler.errors import ModelError, ToolError
 from sim.run import MODEL
 
 THREE = ("icebreaker", "hx8k", "ulx3s-85f")

@@ -12,9 +12,8 @@ from boards.boards import BOARDS, DEFAULT, Board
 from boards.driver import SILENCE, BoardError, Driver
 from boards.ports import choose
 from boards.session import compile_for
-from boards.tools import ToolError
 from compiler.arguments import array_file, positive, seconds
-from compiler.errors import DataError, ModelError
+from compiler.errors import DataError, ModelError, ToolError
 from compiler.numerics import PROFILES
 from sim.design import graph_of, image_of
 from sim.run import MODEL

@@ -6,8 +6,7 @@ import subprocess
 from pathlib import Path
 
 from boards.boards import Board
-from boards.tools import ToolError
-from compiler.errors import ModelError
+from compiler.errors import ModelError, ToolError
 
 MISSING = ("neither openFPGALoader nor iceprog is installed; get openFPGALoader with apt install "
            "openfpgaloader, brew install openfpgaloader, or from "

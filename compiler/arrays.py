@@ -13,6 +13,8 @@ from compiler.flatbuffer import shown
 from compiler.ir import Graph, Tensor
 from compiler.program import write_whole
 
+ARRAYS = (".npy", ".npz")
+
 # What numpy raises on files that are not its own, or are damaged.
 BROKEN = (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile)
 
@@ -38,6 +40,16 @@ def read_inputs(path: Path, graph: Graph) -> list[np.ndarray]:
             raise DataError(f"{what} holds {len(inputs[-1])} inputs, and in0 holds "
                             f"{len(inputs[0])}")
     return inputs
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The only array of an .npy file."""
+    if not path.is_file():
+        raise DataError(f"{path} is not a file")
+    found = _read(path, ())
+    if isinstance(found, dict):
+        raise DataError(f"{path} must hold one array, as an .npy file")
+    return found
 
 
 def _read(path: Path, names: Sequence[str]) -> np.ndarray | dict[str, np.ndarray]:

@@ -93,7 +93,7 @@ class EngineTime:
         self.input   = -1                 # the last byte of input so far, or the least next
         self.idle    = 0                  # when the engine takes the next layer
         self.weights = Ring(config.weight_words)
-        self.records = Ring(config.channel_records)
+        self.records = Ring(config.channel_records // config.records_together)
         self.coming: deque[tuple[Ring, int, bool]] = deque()
         self.writes  = Writes()
         self.ended   = -1                 # the last value of all
@@ -126,7 +126,7 @@ class EngineTime:
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
-            self.records.released += [run.records_free()] * config.shared_records
+            run.release_records(config.shared_records)
         self.idle = max(run.last_byte + 1, run.collected)
         self.spent.append(run.spent_since(self.ended))
         self.ended = run.last_byte
@@ -151,7 +151,7 @@ class EngineTime:
         """What the tape brings next: packets of records and of weights."""
         config = self.config
         self.coming += [(self.records, config.record_beats, index == 0)
-                        for index in range(records)]
+                        for index in range(records // config.records_together)]
         beats = config.rows // config.tape_rows
         self.coming += [(self.weights, beats, index % packet_words(config) == 0)
                         for index in range(words)]

@@ -16,3 +16,7 @@ class ShapeError(Exception):
 
 class DataError(Exception):
     """Inputs that cannot be had or used; the text is one sentence for the user."""
+
+
+class ToolError(Exception):
+    """A tool is missing, or has failed; the text says which and how."""

@@ -2,7 +2,16 @@
 
 from amaranth.hdl import Shape, signed, unsigned
 
-from hw.config import LOOPS, READ_STEPS, STEPS, WRITE_STEPS, EngineConfig, Mode, jump_layout
+from hw.config import (
+    COLUMN_STEP,
+    LOOPS,
+    READ_STEPS,
+    STEPS,
+    WRITE_STEPS,
+    EngineConfig,
+    Mode,
+    jump_layout,
+)
 
 
 def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
@@ -10,7 +19,8 @@ def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
 
     `base`, `row_stride` and `ky_stride` make the address of an input row; `x_start` and the other
     strides make the offset `x` of a byte in that row. ``same_word``: every chunk is the same word,
-    for other weights. `out_base` and the strides of pixels and rows make the output's address.
+    for other weights. `out_base` and the strides of pixels and rows make the output's address. In a
+    layer of windows a column has `parts` outputs more than one, `out_part` apart.
     """
     address, stride = unsigned(config.addr_width), unsigned(config.addr_width)
     return {
@@ -29,7 +39,7 @@ def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
         "out_base":      address,
         "out_pixel":     address,
         "out_row":       address,
-    }
+    } | ({"out_part": address, "parts": unsigned(4)} if config.windows else {})
 
 
 def pack_jumps(fields: dict[str, int], config: EngineConfig) -> bytes:
@@ -72,6 +82,8 @@ def read_jumps(f: dict[str, int], config: EngineConfig) -> list[dict[str, int]]:
 def write_jumps(f: dict[str, int], config: EngineConfig) -> list[dict[str, int]]:
     """A value's place is that of its pixel, and as many steps on as values of the pixel have gone
     before it."""
+    if f.get("window"):
+        return [{"addr": jump} for jump in window_jumps(f, config)]
     is_array, is_load = f["mode"] == Mode.ARRAY, f["mode"] == Mode.LOAD
     pixels = f["tiles"] * config.columns + f["last_columns"] if is_array else f["tiles"]
     jumps = [f["out_base"]] * STEPS
@@ -85,3 +97,21 @@ def write_jumps(f: dict[str, int], config: EngineConfig) -> list[dict[str, int]]
         if not last:
             jumps[WRITE_STEPS["group"]] = f["channels"] + 1 - group
     return [{"addr": jump} for jump in jumps]
+
+
+def window_jumps(f: dict[str, int], config: EngineConfig) -> list[int]:
+    """The outputs of a layer of windows: of a column, of the columns, of the rows above them."""
+    channels = f["channels" if f["groups"] else "last_channels"]
+    columns = (f["tiles"] - f["skip_tiles"]) // (f["every_tile"] + 1)
+    pixel  = channels // config.requantizers * config.requantizers
+    column = pixel + f["parts"] * f["out_part"]
+    row    = column + columns * f["out_pixel"]
+    group  = row + f["rows"] * f["out_row"]
+    jumps = [f["out_base"]] * STEPS
+    for flag in ("", "last_"):
+        jumps[WRITE_STEPS[f"{flag}value"]] = config.requantizers
+    jumps[WRITE_STEPS["pixel"]] = f["out_part"] - pixel
+    jumps[COLUMN_STEP]          = f["out_pixel"] - column
+    jumps[WRITE_STEPS["row"]]   = f["out_row"] - row
+    jumps[WRITE_STEPS["group"]] = f["channels"] + 1 - group
+    return jumps

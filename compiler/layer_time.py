@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -113,6 +113,9 @@ class LayerTime:
     def group(self, group: int) -> None:
         """All tiles of one group of channels."""
         f = self.fields
+        if f.get("window"):
+            self.window_group(group)
+            return
         is_last_group = group == f["groups"]
         channels = f["last_channels" if is_last_group else "channels"] + 1
         base = f["out_base"] + group * (f["channels"] + 1)
@@ -126,22 +129,66 @@ class LayerTime:
                 done = self.fetch(first, last)
                 self.collect(done, pixels, channels, start + tile * stride)
         if self.is_array and not f.get("shared_record"):
-            self.engine.records.released += [self.records_free()] * self.engine.config.rows
+            self.release_records(self.engine.config.rows)
+
+    def window_group(self, group: int) -> None:
+        """The same of a layer of windows, column by column."""
+        f = self.fields
+        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
+        base = f["out_base"] + group * (f["channels"] + 1)
+        every, columns = f["every_tile"] + 1, f["tiles"] + 1
+        for row in self.steps(f["rows"] + 1, base, f["out_row"]):
+            start = base + row * f["out_row"]
+            for tile in self.steps(columns, start, 0, phase=lambda tile: max(
+                    f["skip_tiles"] - tile, (f["skip_tiles"] - tile) % every)):
+                output, rest = divmod(tile - f["skip_tiles"], every)
+                if output < 0 or rest:
+                    self.read(f["ky"] + 1)
+                else:
+                    self.column(row == 0 and output == 0, row == f["rows"] and tile == f["tiles"],
+                                channels, start + output * f["out_pixel"])
+        self.release_records(self.engine.config.rows)
+
+    def column(self, first: bool, last: bool, channels: int, address: int) -> None:
+        """The reads of a column that has outputs, and these."""
+        f, ring, after = self.fields, self.engine.weights, self.engine.writes.after
+        each, word = f["repeat_weights"], self.first_word
+        for ky in range(f["ky"] + 1):
+            if (ky - f["skip_ky"]) % (f["every_ky"] + 1) or ky < f["skip_ky"]:
+                self.read(1)
+                continue
+            is_last = ky == f["ky"]
+            arrival = self.engine.arrival(word) if first or last else 0
+            start = self.slot(arrival, is_last or bool(each))
+            if last and (is_last or not each):
+                ring.released.append(after(start, self.engine.config.row_steps) + 2)
+            if each or is_last:
+                self.collect(self.array_done(start), 1, channels, address)
+                address += f["out_part"]
+            word += not each
+        if last:
+            self.first_word = len(ring.released)
+
+    def array_done(self, issued: int) -> int:
+        """When the last result of a tile is there whose last read this is."""
+        return self.engine.writes.after(issued, self.engine.config.array_latency) \
+            + self.engine.config.drain_cycles
 
     def groups(self) -> Iterator[int]:
         """Those groups that do not go as earlier ones went."""
         f = self.fields
         return self.steps(f["groups"] + 1, f["out_base"], f["channels"] + 1, self.is_array)
 
-    def steps(self, count: int, address: int, stride: int, with_tape: bool = False
-              ) -> Iterator[int]:
+    def steps(self, count: int, address: int, stride: int, with_tape: bool = False,
+              phase: Callable[[int], int] = lambda step: 0) -> Iterator[int]:
         """Of ``count`` steps whose output begins ``stride`` further on each, those that do not go
-        as earlier ones went. The first and the last step are like no others."""
+        as earlier ones went. The first and the last step are like no others, and steps of different
+        ``phase`` not like each other."""
         engine, repeats = self.engine, Repeats()
         step = 0
         while step < count:
             if 0 < step < count - 1:
-                state = (self.state(), (address + step * stride) % engine.config.banks,
+                state = (self.state(), phase(step), (address + step * stride) % engine.config.banks,
                          with_tape and engine.state(self.time))
                 period, cycles, beats, *spent = repeats.found(
                     state, step, self.time, engine.source.index, *self.spent.values())
@@ -199,7 +246,7 @@ class LayerTime:
                 self.first_word = len(ring.released)
         issued = self.time - 1
         if self.is_array:
-            return after(issued, engine.config.array_latency) + engine.config.drain_cycles
+            return self.array_done(issued)
         return issued + 3
 
     def slot(self, earliest: int, is_last: bool = True) -> int:
@@ -237,10 +284,12 @@ class LayerTime:
         self.last_byte = self.last_take + latency
         self.collected = done + 1 + self.columns * self.shifts
 
-    def records_free(self) -> int:
-        """From when on the records of the last value's group are free: four stages before the
-        byte they have all been read (hw/requantize.py)."""
-        return self.last_take + self.latency - 3
+    def release_records(self, count: int) -> None:
+        """Those of the last value's group are free: four stages before the byte they have all been
+        read (hw/requantize.py)."""
+        free = self.last_take + self.latency - 3
+        together = self.engine.config.records_together
+        self.engine.records.released += [free] * (count // together)
 
     def values(self, queued: int, count: int) -> None:
         """Values that enter the queue from ``queued`` on, one a cycle: when the requantizer takes

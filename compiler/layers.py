@@ -199,7 +199,9 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     wanted = layer.fields.get
     for lacks, what in ((layer.mode == Mode.ADD and not config.addition, "addition"),
                         (wanted("multiply") and not config.multiplication, "multiplication"),
-                        (wanted("padded") and not config.padding, "padding")):
+                        (wanted("padded") and not config.padding, "padding"),
+                        (layer.table is not None and not config.tables, "tables"),
+                        (wanted("window") and not config.windows, "windows")):
         if lacks:
             raise ModelError(f"operator {layer.name} needs {what}, which this engine was built "
                              "without; build one for this model")
@@ -212,7 +214,7 @@ def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:
     return checked
 
 
-ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row")
+ADDRESSES = ("base", "row_stride", "ky_stride", "out_base", "out_pixel", "out_row", "out_part")
 
 
 def one_tile_each(layer: Layer, config: EngineConfig) -> Iterator[Layer]:

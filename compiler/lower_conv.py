@@ -8,6 +8,7 @@ import numpy as np
 from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Record, Window, ceil_div, images, largest, window_fields
+from compiler.lower_window import window_layer
 from compiler.records import dot_product_records, grouped, without_zero_point
 from compiler.requantize import (
     bias_of,
@@ -56,6 +57,11 @@ class Convolution:
         groups = x.channels // depth
         window = replace(window, rows=rows, pad=self.zero_point,
                          dilation_h=window.dilation_h if rows > 1 else 1)
+        swept = window_layer(x, y, weights, window, dilation_w, config)
+        if swept is not None:
+            records = without_zero_point(self.records, weights, self.zero_point)
+            yield self.layer(*swept, records, config.rows, y.height * y.width * weights.size)
+            return
         if is_clipped(x, y, window, config):
             yield from self.row_segments(x, y, weights, window, dilation_w)
             return
@@ -85,11 +91,16 @@ class Convolution:
                              pixel_stride=y.pixel_bytes, row_stride=y.row_bytes)
             fields = window_fields(config, Mode.ARRAY, x_part, y_part, window,
                                    group_channels=group_channels, group_stride=group_stride)
-            yield Layer(f"{self.op.index} {self.op.kind}", self.op.index, self.op.outputs[0],
-                        fields | self.fields | found.fields,
-                        grouped(records[part], group_channels, config.rows),
-                        array_weights(found.words[part], group_channels, config),
-                        macs=y.height * y.width * (part.stop - part.start) * rows * taps * depth)
+            yield self.layer(
+                fields | found.fields, found.words[part], records[part], group_channels,
+                y.height * y.width * (part.stop - part.start) * rows * taps * depth)
+
+    def layer(self, fields: dict[str, int], words: np.ndarray, records: Sequence[Record],
+              group_channels: int, macs: int) -> Layer:
+        """One of the operator's layers."""
+        return Layer(f"{self.op.index} {self.op.kind}", self.op.index, self.op.outputs[0],
+                     fields | self.fields, grouped(records, group_channels, self.config.rows),
+                     array_weights(words, group_channels, self.config), macs=macs)
 
     def row_segments(self, x: Image, y: Image, weights: np.ndarray, window: Window,
                      dilation_w: int) -> Iterator[Layer]:

@@ -57,11 +57,15 @@ class Request:
         return [int(value) for value in values]
 
     def one(self, position: int) -> int:
-        """A parameter of one number."""
+        """A parameter of one whole number."""
+        return int(self.number(position))
+
+    def number(self, position: int) -> np.ndarray:
+        """A parameter of one number, of any type."""
         values = self.parameters[position]
         if values.size != 1:
             raise ShapeError(f"{first_few(values.reshape(-1).tolist())} where one number belongs")
-        return int(values.reshape(()))
+        return values.reshape(())
 
     def axis(self, value: int, new: int = 0) -> int:
         """An axis of the input, which may count from the end, with ``new`` axes more."""
@@ -94,8 +98,9 @@ def move(tensors: Sequence[Tensor], op: Operator) -> Move | None:
     if len(known) != PARAMETERS.get(op.kind, 1) or len(op.inputs) <= max(moved, default=0) \
             or not op.outputs:
         raise ShapeError(f"inputs {list(op.inputs)} and outputs {list(op.outputs)}")
-    if any(data.dtype.kind not in "iu" for data in known):
-        raise ShapeError(f"{', '.join(str(data.dtype) for data in known)} where indices belong")
+    indices = known[:1] if op.kind == "PADV2" else known     # the value that it fills with is none
+    if any(data.dtype.kind not in "iu" for data in indices):
+        raise ShapeError(f"{', '.join(str(data.dtype) for data in indices)} where indices belong")
     output = tensors[op.outputs[0]].quantization
     fill = output.zero_point[0] if output is not None and op.kind == "PAD" else 0
     shapes = tuple(tensors[op.inputs[position]].shape for position in moved)
@@ -286,9 +291,11 @@ def edges(r: Request) -> list[tuple[int, int]]:
 
 def pad(r: Request) -> Move:
     """PAD fills with the zero point, PADV2 with its third input."""
-    around, fill = edges(r), r.fill
-    if len(r.parameters) > 1:
-        fill = r.one(1)
+    around = edges(r)
+    fill: np.ndarray | int = r.fill
+    if len(r.parameters) > 1:                    # a real number in float models
+        fill = r.number(1)
+        fill = fill if fill.dtype.kind == "f" else int(fill)
     shape = tuple(size + before + after
                   for size, (before, after) in zip(r.shape, around, strict=True))
 

@@ -211,3 +211,11 @@ def activation_range(activation: str, scale: float, zero_point: int, dtype: str)
         low = max(low, quantize_float32(-1.0, scale, zero_point))
         high = min(high, quantize_float32(1.0, scale, zero_point))
     return low, high
+
+
+def affine_quantize(values: np.ndarray, scale: float, zero_point: int, dtype: str) -> np.ndarray:
+    """Real numbers in 8 bits as TFLite's reference QUANTIZE has them (AffineQuantize): divided in
+    float32, rounded with ties away from zero, clamped."""
+    low, high = integer_range(dtype)
+    ratio = np.clip(values / np.float32(scale), -65536, 65536)
+    return np.clip(round_away(ratio) + zero_point, low, high).astype(dtype)

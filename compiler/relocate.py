@@ -65,13 +65,15 @@ def relocated(layer: Layer, address: int, pitch: Pitch, config: EngineConfig) ->
     first = f["out_base"] - address
     pixels = f["tiles"] * (config.columns if layer.mode == Mode.ARRAY else 1) + f["last_columns"]
     inside = first % pitch.run + channels + sum(
-        turns * f[stride] for turns, stride in ((pixels, "out_pixel"), (f["rows"], "out_row"))
-        if f[stride] % pitch.run)
+        turns * f.get(stride, 0) for turns, stride in (
+            (pixels, "out_pixel"), (f["rows"], "out_row"), (f.get("parts", 0), "out_part"))
+        if f.get(stride, 0) % pitch.run)
     if inside > pitch.run:
         raise Irregular(layer.tensor)
     return replace(layer, fields=f | {
-        "out_base": address + first // pitch.run * pitch.step + first % pitch.run,
-        "out_pixel": pitch.stride(f["out_pixel"]), "out_row": pitch.stride(f["out_row"])})
+        "out_base": address + first // pitch.run * pitch.step + first % pitch.run
+    } | {stride: pitch.stride(f[stride]) for stride in ("out_pixel", "out_row", "out_part")
+         if stride in f})
 
 
 def is_flat(layer: Layer, config: EngineConfig) -> bool:

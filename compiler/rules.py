@@ -4,6 +4,7 @@ The first paragraph is the rule, the second the remedy; ``findings`` applies the
 """
 
 import math
+import shlex
 from collections.abc import Iterator
 
 import numpy as np
@@ -70,14 +71,16 @@ def model_findings(graph: Graph) -> list[Finding]:
     else:
         return []
     text, remedy = sentences(rule)
+    for file in ("MODEL.tflite", "MODEL_int8.tflite"):
+        remedy = remedy.replace(file, shlex.quote(file.replace("MODEL", graph.name)))
     return [Finding(None, "", "", found, text, remedy)]
 
 
 def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
     """The model must be quantized.
 
-    Quantize it to int8 first: convert it with tf.lite.TFLiteConverter, a representative dataset
-    and TFLITE_BUILTINS_INT8.
+    Quantize it: python -m compiler quantize MODEL.tflite --calibration X.npy --out
+    MODEL_int8.tflite.
     """
     yield from ()
 
@@ -85,7 +88,8 @@ def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
     """Activations must be quantized, not the weights alone.
 
-    Convert the float model again with a representative dataset and TFLITE_BUILTINS_INT8.
+    Quantize them too: python -m compiler quantize MODEL.tflite --calibration X.npy --out
+    MODEL_int8.tflite.
     """
     yield from ()
 

@@ -4,11 +4,12 @@ needs."""
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
-from compiler.layers import Layer
+from compiler.layers import Layer, ceil_div
 from compiler.lower import lower, lower_operator
 from compiler.places import VIEWS, Addresses, alone
 from compiler.planning import plan_places
@@ -17,16 +18,19 @@ from compiler.targets import Target
 from hw.config import TAPE_OFFSET, EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
+SLOT_STEP = 1 << 13        # bytes of block RAM, by which a slot there grows
 # Bits of the requantizer's multiplier, from the smallest that most models get by with.
 MULTIPLIER_WIDTHS = (24, 26, 28, 30)
+
+
+PARTS = ("addition", "multiplication", "padding", "tables", "windows")     # of an engine
 
 
 def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """The model compiled for ``engine`` with all that it does not need left out.
 
     What is left out: scratchpad that stays empty, bits of the multiplier, addition, products of
-    tensors, padding.
-    ModelError where even the whole engine cannot run it.
+    tensors, padding, tables, windows. ModelError where even the whole engine cannot run it.
     """
     prepared = prepare(model) if isinstance(model, Graph) else model
     device = prepared.partition.device
@@ -34,7 +38,9 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     config = replace(config,
                      addition=any(layer.mode == Mode.ADD for layer in layers),
                      multiplication=any(layer.fields.get("multiply") for layer in layers),
-                     padding=any(layer.fields.get("padded") for layer in layers))
+                     padding=any(layer.fields.get("padded") for layer in layers),
+                     tables=any(layer.table is not None for layer in layers),
+                     windows=any(layer.fields.get("window") for layer in layers))
     smaller = max(LEAST_SCRATCHPAD, 1 << (plan.peak_bytes - 1).bit_length())
     least = replace(config, scratchpad_bytes=min(engine.scratchpad_bytes, smaller))
     try:
@@ -78,7 +84,7 @@ def slot_of(program: Program, target: Target) -> int:
                          "with a larger store, or a smaller model")
     if target.flash_dq:
         return target.slot_bytes
-    return min(target.slot_bytes, 1 << (size - 1).bit_length())      # near, and rare
+    return min(target.slot_bytes, ceil_div(size, SLOT_STEP) * SLOT_STEP)
 
 
 def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
@@ -87,6 +93,7 @@ def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
                                          engine.scratchpad_bytes.bit_length())]
     widths = [*(width for width in MULTIPLIER_WIDTHS if width < engine.multiplier_width),
               engine.multiplier_width]
-    for size, width, *has in product(sizes, widths, *((False, True),) * 3):
-        yield replace(engine, scratchpad_bytes=size, multiplier_width=width,
-                      **dict(zip(("addition", "multiplication", "padding"), has, strict=True)))
+    kinds = [name for name in PARTS if getattr(engine, name)]
+    for size, width, *has in product(sizes, widths, *((False, True),) * len(kinds)):
+        parts: dict[str, Any] = dict(zip(kinds, has, strict=True))
+        yield replace(engine, scratchpad_bytes=size, multiplier_width=width, **parts)

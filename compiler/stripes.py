@@ -62,7 +62,10 @@ def pairs(graph: Graph, config: EngineConfig) -> list[Pair]:
 
 
 def runs_whole(graph: Graph, op: Operator, config: EngineConfig) -> bool:
-    """Whether a convolution is sure to need no passes for clipped rows (lower_conv.is_clipped)."""
+    """Whether a convolution is sure to need no passes for clipped rows (lower_conv.is_clipped),
+    and to make its rows one by one (compiler/lower_window.py)."""
+    if op.kind == "DEPTHWISE_CONV_2D" and config.windows:
+        return False
     o, rows = op.options, graph.tensors[op.inputs[1]].shape[1]
     dilation = o.get("dilation_h_factor", 1)
     return max(o["stride_h"], dilation) <= largest(config, "y_row_step") \

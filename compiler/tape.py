@@ -59,12 +59,20 @@ def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[byte
 
 
 def record_bytes(record: Record, config: EngineConfig) -> bytes:
-    """One requantizer record, in whole beats."""
+    """One requantizer record."""
     shift = max(0, record.shift - config.shift_min)
-    return beats_of(pack_record({
+    return pack_record({
         "bias": record.bias, "multiplier": record.multiplier,
         "offset": record.offset, "offset_negative": record.offset_negative,
-        "shift_low": shift & 3, "shift_high": shift >> 2}), config)
+        "shift_low": shift & 3, "shift_high": shift >> 2})
+
+
+def records_bytes(records: Sequence[Record], config: EngineConfig) -> bytes:
+    """Several, those that come together in whole beats."""
+    each = [record_bytes(record, config) for record in records]
+    together = config.records_together
+    return b"".join(beats_of(b"".join(each[first:first + together]), config)
+                    for first in range(0, len(each), together))
 
 
 def table_bytes(table: np.ndarray, config: EngineConfig) -> bytes:
@@ -80,8 +88,7 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
     What can be taken ahead of the layer stands before its configuration, at which the tape waits
     for the layer before it: the jumps, the records and the weights of the first group.
     """
-    groups = [b"".join(record_bytes(record, config) for record in group)
-              for group in layer.records]
+    groups = [records_bytes(group, config) for group in layer.records]
     weights = [b""] * len(groups)
     if layer.weights is not None:
         weights = [group.tobytes() for group in layer.weights]

@@ -37,15 +37,14 @@ HX8K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
                     scratchpad_bytes=1 << 12, weight_words=256, channel_records=16, results=64,
                     acc_width=26, write_port=True)
 # 256 in logic, fed by a tape in block RAM that gives a quarter of their weights in a cycle, with
-# four results a cycle.
-ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=4, tape_rows=4,
-                    scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=64,
-                    acc_width=28, whole_sums=True, requantizers=4, write_port=True)
+# eight results a cycle.
+ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=8, tape_rows=2,
+                    scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=16,
+                    acc_width=28, whole_sums=True, requantizers=8, write_port=True, windows=True)
 # Half of that.
-ECP5_45 = replace(ECP5, rows=8)
+ECP5_45 = replace(ECP5, rows=8, rows_together=4, requantizers=4)
 # A quarter of that, in a shape that takes few block RAMs.
-ECP5_25 = replace(ECP5, rows=8, columns=2, lanes=4, tape_rows=8, scratchpad_bytes=1 << 15,
-                  requantizers=2, rows_together=2)
+ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1, scratchpad_bytes=1 << 15, results=16)
 
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 

@@ -13,31 +13,33 @@ class Beat(data.Struct):
 
     valid: 1       # the word counts
     last:  1       # ... and is the last of its tile: the sum is complete with it
+    push:  1       # a byte of its activations joins the window, which is what it is multiplied by
 
 
 class ProcessingElement(wiring.Component):
     """Adds up ``lanes`` products each cycle, and hands the sum of a tile to its drain register.
 
     A word of weights comes with its beat, the activations that it belongs to a cycle of ``en``
-    later. ``a_o``, ``w_o`` and ``beat_o`` follow the inputs by such a cycle, and are what it
-    multiplies if it has registers of its ``own`` for that. With the activations of the word that is
-    `last` the sum is complete after `pe_cycles` cycles of ``en``; a cycle later, with or without
-    ``en``, it is in ``drain``; or it is ``held`` until ``load`` puts it there. With ``shift`` the
-    drain takes over its neighbour's.
+    later. ``w_o`` and ``beat_o`` follow the inputs by such a cycle. If it has registers of its
+    ``own``, it multiplies a cycle later what these took. With a ``window`` they can also keep the
+    last bytes of that lane, the newest in lane 0. With the activations of the word that is `last`
+    the sum is complete after `pe_cycles` cycles of ``en``; a cycle later, with or without ``en``,
+    it is in ``drain``; or it is ``held`` until ``load`` puts it there. With ``shift`` the drain
+    takes over its neighbour's.
     """
 
-    def __init__(self, *, lanes, acc_width, held=False, own=False):
+    def __init__(self, *, lanes, acc_width, held=False, own=False, window=None):
         self.lanes     = lanes
         self.acc_width = acc_width
         self.held      = held
         self.own       = own
+        self.window    = window
         word = data.ArrayLayout(signed(8), lanes)
         super().__init__({
             "en":     In(1),
             "a_i":    In(word),
             "w_i":    In(word),
             "beat_i": In(Beat),
-            "a_o":    Out(word),
             "w_o":    Out(word),
             "beat_o": Out(Beat),
 
@@ -50,13 +52,18 @@ class ProcessingElement(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         w, drain = (Signal.like(port, reset_less=True) for port in (self.w_o, self.drain))
-        m.submodules.a = a = OwnRegister(len(Value.cast(self.a_i)))
-        m.d.comb += [a.en.eq(self.en), a.i.eq(self.a_i), self.a_o.eq(a.o), self.w_o.eq(w)]
+        m.d.comb += self.w_o.eq(w)
         with m.If(self.en):
             m.d.sync += [w.eq(self.w_i), self.beat_o.eq(self.beat_i)]
         activations, weights, beat = self.a_i, self.w_i, self.beat_o
         if self.own:
-            activations, weights, beat = self.a_o, self.w_o, Signal(Beat, name="beat_own")
+            activations, weights, beat = Signal.like(self.a_i), self.w_o, Signal(Beat)
+            m.submodules.a = a = OwnRegister(8 * self.lanes)
+            m.d.comb += [a.en.eq(self.en), a.i.eq(self.a_i), activations.eq(a.o)]
+            if self.window is not None:
+                push = self.beat_o.push
+                m.d.comb += [a.en.eq(self.en & (push | self.beat_o.valid)), a.i.eq(
+                    Mux(push, Cat(self.a_i[self.window], a.o[:-8]), self.a_i))]
             with m.If(self.en):
                 m.d.sync += beat.eq(self.beat_o)
 
@@ -137,13 +144,20 @@ class SystolicArray(wiring.Component):
             for c in range(columns):
                 pe[r, c] = ProcessingElement(
                     lanes=self.config.lanes, acc_width=self.config.acc_width,
-                    held=self.config.whole_sums, own=self.config.own_activations)
+                    held=self.config.whole_sums, own=self.config.own_activations,
+                    window=r if self.config.windows else None)
                 m.submodules[f"pe_{r}_{c}"] = pe[r, c]
 
+        # Down the columns, a step of rows a cycle:
+        passing = list(self.a)
         for (r, c), element in pe.items():
+            if r and r % step == 0:
+                above, passing[c] = passing[c], Signal.like(passing[c], name=f"a_{r}_{c}")
+                with m.If(self.en):
+                    m.d.sync += passing[c].eq(above)
             m.d.comb += [
                 element.en.eq(self.en),
-                element.a_i.eq(pe[r // step * step - 1, c].a_o if r >= step else self.a[c]),
+                element.a_i.eq(passing[c]),
                 element.w_i.eq(pe[r, c - 1].w_o if c else self.w[r]),
                 element.beat_i.eq(pe[r, c - 1].beat_o if c else self.beat[r]),
                 element.load.eq(self.load),

@@ -8,6 +8,7 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 import enum
 from dataclasses import dataclass
 from functools import cache, cached_property
+from math import gcd
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -57,6 +58,8 @@ class EngineConfig:
     addition: bool = True              # whether it can ADD two tensors
     multiplication: bool = True        # whether it can multiply two tensors
     padding: bool = True               # whether windows may reach over the image's edges
+    tables: bool = True                # whether bytes can pass through a table
+    windows: bool = False              # whether rows can keep windows of a channel of their own
 
     def __post_init__(self):
         for name in ("rows", "columns", "lanes", "tape_rows", "rows_together"):
@@ -81,6 +84,11 @@ class EngineConfig:
             if value < least or value & (value - 1):
                 raise ValueError(f"{name} must be a power of two of at least {least}, "
                                  f"not {value!r}")
+        if self.windows and (self.columns > 1 or self.rows > self.lanes
+                             or not self.own_activations):
+            raise ValueError("windows need one column of at most `lanes` rows that have registers "
+                             f"of their own, not {self.rows} rows, {self.columns} columns and "
+                             f"{self.lanes} lanes, {self.rows_together} rows together")
         if not 24 <= self.acc_width <= 32:
             raise ValueError(f"acc_width must be from 24 to 32 bits, not {self.acc_width!r}")
         if not 16 <= self.multiplier_width <= 32:
@@ -154,9 +162,14 @@ class EngineConfig:
         """Beats of a packet's header."""
         return -(-HEADER.size // (8 * self.tape_bytes))
 
+    @property
+    def records_together(self):
+        """Requantizer records that come side by side, where a beat has room for several."""
+        return gcd(max(1, 8 * self.tape_bytes // RECORD.size), self.requantizers)
+
     @cached_property
     def record_beats(self):
-        """Beats of one requantizer record."""
+        """Beats of the records that come together."""
         return -(-RECORD.size // (8 * self.tape_bytes))
 
     @cached_property
@@ -254,6 +267,8 @@ READ_STEPS = {name: index for index, name in enumerate(("start", *LOOPS))}
 # their own, and nothing goes on behind that.
 WRITE_STEPS = {"value": 0, "pixel": 1, "row": 2, "group": 3,
                "last_value": 4, "last_pixel": 5, "last_row": 6, "start": 7}
+# A layer of windows has none for its last group, but one for the last output of a column.
+COLUMN_STEP = WRITE_STEPS["last_pixel"]
 
 
 @cache
@@ -277,6 +292,11 @@ def layer_layout(config):
 
     The loops, from the outside: group (of output channels), row, tile (of `columns` pixels), and
     inside a tile: ky, kx, chunk (of `word_bytes` bytes), column.
+
+    With ``window``, a tile is but a column of the image, and the loop ky its rows: each read is the
+    next byte of the window that a row of the array keeps of its own channel. Such a read counts if
+    `skip_ky` reads of its column have gone before it, and from then on every `every_ky`-th, in
+    columns that are told in the same way; it makes a result, or with the column's last one does.
     """
     rows = unsigned(max(1, ceil_log2(max(config.rows, config.word_bytes))))
     pairs = {
@@ -290,13 +310,21 @@ def layer_layout(config):
         "row_bytes":      unsigned(config.addr_width),
         "height":         10,           # less one
     }
+    windows = {
+        "window":         1,
+        "skip_ky":        4,
+        "every_ky":       4,            # less one
+        "skip_tiles":     4,
+        "every_tile":     4,            # less one
+    }
     return data.StructLayout({
         "mode":           2,
         "to_stream":      1,            # values leave through the output stream
         "table":          1,            # values pass through the table unit
         "shared_record":  1,            # one record for all channels (two for ADD), the same
                                         # for each requantizer
-        "repeat_weights": 1,            # every slot of a tile uses the first slot's weights
+        "repeat_weights": 1,            # every slot of a tile uses the first slot's weights, and
+                                        # of a window, each makes a result
         "steps":          2,            # digits of the requantizer, less one
         "low":            signed(8),    # clamp
         "high":           signed(8),
@@ -311,4 +339,5 @@ def layer_layout(config):
         "channels":       rows,         # of a group, less one
         "last_channels":  rows,         # of the last group, less one
     } | (pairs if config.pairs else {})
-      | (padding if config.padding else {}))
+      | (padding if config.padding else {})
+      | (windows if config.windows else {}))

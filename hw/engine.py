@@ -66,6 +66,7 @@ class Engine(wiring.Component):
         connect(m, tape.table, requant.table)
         connect(m, tape.jumps, jumps.i)
         layer = tape.layer
+        is_window = layer.window if config.windows else C(0)
         for component in (fetcher, collector, requant):
             m.d.comb += component.layer.eq(layer)
         for component in (fetcher, store, jumps):
@@ -74,7 +75,8 @@ class Engine(wiring.Component):
             jumps.read_en.eq(fetcher.step_en), jumps.read_step.eq(fetcher.step),
             fetcher.jump.eq(jumps.read),
             jumps.write_en.eq(requant.run), store.jump.eq(jumps.write),
-            jumps.write_step.eq(Cat(requant.coming.level, requant.coming.last_group)),
+            jumps.write_step.eq(Cat(requant.coming.level, Mux(
+                is_window, requant.coming.column, requant.coming.last_group))),
         ]
 
         # A write takes the scratchpad from the fetcher for that cycle, if there is but one port:

@@ -35,6 +35,9 @@ class Fetcher(wiring.Component):
     ``room_taken`` is the start of a tile's last slot. In mode LOAD, tiles are counted by the
     bytes that ``i`` brings, and go to ``load``.
 
+    A layer of windows makes no results of its first reads, which only fill the windows; nor has it
+    weights for these.
+
     The loops are a read ahead of the place: with ``step_en`` they go on, and ``step`` is that from
     the read which they were at to the next one, whose ``jump`` is wanted in the next cycle.
     """
@@ -106,17 +109,37 @@ class Fetcher(wiring.Component):
         with m.Elif(issue & at.all()):
             m.d.sync += self.busy.eq(0)
 
+        # Reads that count, and those of them that complete a tile. In a layer of windows the others
+        # only fill the windows; of those that count, some layers complete a tile with each.
+        counts, slot_completes = C(1), last["chunk"] & last["kx"] & last["ky"]
+        is_window, is_last = C(0), C(1)      # of the results of a turn of the loops in a tile
+        if config.windows:
+            is_window, is_last = layer.window, turn["tile"]
+            skip_ky, skip_tiles = Signal.like(layer.skip_ky), Signal.like(layer.skip_tiles)
+            with m.If(self.start):
+                m.d.sync += [skip_ky.eq(layer.skip_ky), skip_tiles.eq(layer.skip_tiles)]
+            with m.Elif(issue):
+                m.d.sync += skip_ky.eq(Mux(skip_ky == 0, layer.every_ky, skip_ky - 1))
+                with m.If(turn["tile"]):
+                    m.d.sync += [
+                        skip_ky.eq(layer.skip_ky),
+                        skip_tiles.eq(Mux(skip_tiles == 0, layer.every_tile, skip_tiles - 1))]
+                    with m.If(last["tile"]):
+                        m.d.sync += skip_tiles.eq(layer.skip_tiles)
+            counts = ~is_window | ((skip_ky == 0) & (skip_tiles == 0))
+            slot_completes = counts & (slot_completes | (is_window & layer.repeat_weights))
+
         # Weights: each tile plays its group's again; the group's last tile lets them go.
         reading    = Signal.like(self.written)
         tile_start = Signal.like(self.written)
-        tile_ends  = turn["tile"]                # ... and so does this read, where there is one
+        tile_ends  = slot_completes & last["column"]     # ... and so does this read, if it is one
         last_tile  = last["tile"] & last["row"]
         slot_ends  = turn["chunk"]
         release    = last_tile & (~layer.repeat_weights
                                   | (last["chunk"] & last["kx"] & last["ky"]))
-        with m.If(issue & is_array):
+        with m.If(issue & is_array & counts):
             m.d.sync += reading.eq(reading + 1)
-            with m.If(tile_ends & last_tile):
+            with m.If(tile_ends & last_tile & is_last):
                 m.d.sync += tile_start.eq(reading + 1)
             with m.Elif(tile_ends | (slot_ends & layer.repeat_weights)):
                 m.d.sync += reading.eq(tile_start)
@@ -124,15 +147,14 @@ class Fetcher(wiring.Component):
         # When a slot may start:
         in_slot, most = Signal(), max(config.tile_spacing, config.vector_spacing)
         spacing = Signal(range(-1, most), init=-1)   # less one: its sign says that none is left
-        last_slot = last["chunk"] & last["kx"] & last["ky"]
-        arrived   = Signal.like(self.written)
+        arrived = Signal.like(self.written)
         m.d.comb += arrived.eq(self.written - reading)
         there = arrived >= config.columns if config.columns > 1 else self.written != reading
-        allowed = (~is_array | there) & (~last_slot | (self.room & spacing[-1]))
+        allowed = (~is_array | ~counts | there) & (~slot_completes | (self.room & spacing[-1]))
         m.d.comb += [
             issue.eq(self.busy & Mux(is_load, self.load.valid & self.load.ready,
                                      self.go & (in_slot | allowed))),
-            self.room_taken.eq(issue & ~in_slot & last_slot & ~is_load),
+            self.room_taken.eq(issue & ~in_slot & slot_completes & ~is_load),
         ]
         with m.If(issue):
             m.d.sync += in_slot.eq(~last["column"])
@@ -171,13 +193,15 @@ class Fetcher(wiring.Component):
             token.valid.eq(issue & ~is_load),
             token.first.eq(first),
             token.last.eq(tile_ends),
-            token.tile.row.eq(last["tile"]),
-            token.tile.group.eq(last_tile),
+            token.tile.row.eq(last["tile"] & is_last),
+            token.tile.group.eq(last_tile & is_last),
             token.tile.last_group.eq(last["group"]),
+            token.tile.column.eq(is_window & turn["tile"] & ~last["tile"]),
         ]
         weights = Signal(WeightRead)
         m.d.comb += [
-            weights.beat.valid.eq(issue & is_array),
+            weights.beat.valid.eq(issue & is_array & counts),
+            weights.beat.push.eq(issue & is_window),
             weights.beat.last.eq(tile_ends),
             weights.release.eq(release),
         ]

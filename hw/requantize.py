@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .config import Mode
+from .config import RECORD, Mode
 from .requantize_lane import RequantizeLane, step_layout
 from .results import Ends, result_layout, several
 
@@ -21,11 +21,11 @@ class Requantizer(wiring.Component):
     ADD the digits are the two operands, each less its zero point and times the multiplier of a
     record of its own, and nothing is dropped. The byte then optionally passes a table of 256 bytes.
 
-    Records come from the tape (``records``, a record in `record_beats` beats) into a ring, each
-    into the next lane's. A group's channels use consecutive ones, the next pixel the same again,
-    and the next group those after the `rows` records that belong to this one; digit by digit, it
-    takes at least two. With `shared_record` all channels use the first, and the layer owns two in
-    each lane.
+    Records come from the tape (``records``, `records_together` in `record_beats` beats) into a
+    ring, each into the next lane's. A group's channels use consecutive ones, the next pixel the
+    same again, and the next group those after the `rows` records that belong to this one; digit by
+    digit, it takes at least two. With `shared_record` all channels use the first, and the layer
+    owns two in each lane.
 
     With ``run``, what follows in ``o`` are the values that end as ``coming`` says, if there are
     any.
@@ -46,7 +46,7 @@ class Requantizer(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer = self.config, self.layer
-        at_a_time = config.requantizers
+        at_a_time, together = config.requantizers, config.records_together
         slots, group_slots = config.channel_records // at_a_time, config.rows // at_a_time
         run = self.run                       # the whole pipeline stalls as one
         m.d.comb += run.eq(self.o.ready | ~self.o.valid)
@@ -58,11 +58,11 @@ class Requantizer(wiring.Component):
         taken, whole = self.records.valid & self.records.ready, Signal()
         m.d.comb += [self.records.ready.eq(~level[-1]),
                      whole.eq(taken & (part == config.record_beats - 1))]
-        m.d.sync += level.eq(level + whole - released)
+        m.d.sync += level.eq(level + Mux(whole, together, 0) - released)
         with m.If(taken):
             m.d.sync += part.eq(part + 1)
         with m.If(whole):
-            m.d.sync += [part.eq(0), written.eq(written + 1)]
+            m.d.sync += [part.eq(0), written.eq(written + together)]
 
         # Take values, once those before have left the digits to them, and name their records:
         stage = data.StructLayout({"step": step_layout(slots), "ends": Ends,
@@ -128,9 +128,11 @@ class Requantizer(wiring.Component):
             m.submodules[f"lane{index}"] = lane = RequantizeLane(config, self.layer.shape())
             m.d.comb += [
                 lane.layer.eq(layer), lane.run.eq(run),
-                lane.w_en.eq(taken & (written[:exact_log2(at_a_time)] == index)),
+                lane.w_en.eq(taken & (written[exact_log2(together):exact_log2(at_a_time)]
+                                      == index // together)),
                 lane.w_slot.eq(written[exact_log2(at_a_time):]), lane.part.eq(part),
-                lane.beat.eq(self.records.payload),
+                Value.cast(lane.beat).eq(Value.cast(self.records.payload)
+                                         >> index % together * RECORD.size),
                 lane.table_en.eq(self.table.valid), lane.entry.eq(self.table.payload),
                 lane.value.eq(self.i.p.values[index]), lane.taken.eq(
                     asking.step if config.whole_sums else asked.step),

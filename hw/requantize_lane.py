@@ -158,16 +158,17 @@ class RequantizeLane(wiring.Component):
             ]
 
         # Look up:
-        m.submodules.table = table = Memory(shape=8, depth=256, init=[])
-        w, r = table.write_port(), table.read_port()
         direct = Signal(signed(8))
-        m.d.comb += [
-            w.en.eq(self.table_en), w.data.eq(self.entry),
-            r.en.eq(run), r.addr.eq(clamped),
-            self.byte.eq(Mux(layer.table, r.data.as_signed(), direct)),
-        ]
-        with m.If(self.table_en):
-            m.d.sync += w.addr.eq(w.addr + 1)
+        m.d.comb += self.byte.eq(direct)
         with m.If(run):
             m.d.sync += direct.eq(clamped)
+        if config.tables:
+            m.submodules.table = table = Memory(shape=8, depth=256, init=[])
+            w, r = table.write_port(), table.read_port()
+            m.d.comb += [w.en.eq(self.table_en), w.data.eq(self.entry),
+                         r.en.eq(run), r.addr.eq(clamped)]
+            with m.If(self.table_en):
+                m.d.sync += w.addr.eq(w.addr + 1)
+            with m.If(layer.table):
+                m.d.comb += self.byte.eq(r.data.as_signed())
         return m

@@ -10,11 +10,13 @@ from .config import Mode
 
 class Ends(data.Struct):
     """What a value is the last of: a ``level`` of 1 is a pixel (the channels of it that this group
-    computes), 2 a row, 3 a group. ``last_group`` says of which group it is."""
+    computes), 2 a row, 3 a group. ``last_group`` says of which group it is; ``column``, in a layer
+    of windows, that it ends a column, but no row."""
 
     level:      2
     last_group: 1
     tile:       1
+    column:     1
 
     @property
     def pixel(self):
@@ -32,9 +34,9 @@ class Ends(data.Struct):
         return self.group & self.last_group
 
 
-def ends_of(*, pixel, tile, row, group, last_group):
+def ends_of(*, pixel, tile, row, group, last_group, column=0):
     """The Ends of a value, each of which holds only where those before it do."""
-    return Cat(group | (pixel & ~row), row, last_group, tile)
+    return Cat(group | (pixel & ~row), row, last_group, tile, C(0) | column)
 
 
 def several(shape, config):
@@ -58,6 +60,7 @@ class TileEnds(data.Struct):
     row:        1
     group:      1
     last_group: 1
+    column:     1
 
 
 class Collector(wiring.Component):
@@ -125,7 +128,8 @@ class Collector(wiring.Component):
         tile_end  = pixel_end & (column == columns)
         m.d.comb += Value.cast(ends).eq(ends_of(
             pixel=pixel_end, tile=tile_end, row=tile_end & tile.row,
-            group=tile_end & tile.group, last_group=tile.last_group))
+            group=tile_end & tile.group, last_group=tile.last_group,
+            column=tile_end & tile.column))
 
         # Queue it, or a byte of the input stream:
         is_load = layer.mode == Mode.LOAD

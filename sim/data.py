@@ -18,8 +18,9 @@ import numpy as np
 
 from compiler.errors import DataError
 from compiler.flatbuffer import shown
+from compiler.idx import parse_idx
 from compiler.ir import Tensor
-from compiler.numerics import round_away
+from compiler.numerics import affine_quantize
 
 MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -32,7 +33,6 @@ SHA256 = {
 }
 TIMEOUT = 20                                     # seconds without a byte from a mirror
 
-# The magic number of an IDX file: 0, 0, 8 for unsigned bytes, the number of dimensions.
 DIMENSIONS = {IMAGES: 3, LABELS: 1}
 
 SIDE = 28
@@ -68,8 +68,7 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
     """Images uint8 [N, 28, 28] as ``[N, *tensor.shape]`` of the tensor's type.
 
     Pixel p is the real number p / 255 in float32; 8-bit tensors hold it quantized with their own
-    scale and zero point, as TFLite's reference QUANTIZE does (AffineQuantize): divided in
-    float32, rounded with ties away from zero, clamped.
+    scale and zero point.
     """
     if math.prod(tensor.shape) != SIDE * SIDE:
         shapes = ", ".join(map(str, SHAPES[:-1]))
@@ -79,9 +78,7 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
     if tensor.dtype == "float32":
         values = real
     elif tensor.dtype in ("int8", "uint8") and tensor.quantization is not None:
-        info = np.iinfo(tensor.dtype)
-        values = round_away(real / np.float32(tensor.scale)) + tensor.zero_point
-        values = np.clip(values, info.min, info.max).astype(tensor.dtype)
+        values = affine_quantize(real, tensor.scale, tensor.zero_point, tensor.dtype)
     else:
         raise DataError(f"input {shown(tensor.name)} is {tensor.dtype}, and images are given as "
                         f"float32 or as quantized int8 or uint8")
@@ -132,7 +129,7 @@ def _downloaded() -> tuple[np.ndarray, np.ndarray]:
         if hashlib.sha256(packed).hexdigest() != expected:
             packed = _download(f"{name}.gz", expected)
             _keep(path, packed)
-        arrays.append(_idx(path, packed, DIMENSIONS[name]))
+        arrays.append(parse_idx(path, packed, DIMENSIONS[name]))
     return arrays[0], arrays[1]
 
 
@@ -167,7 +164,7 @@ def _folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
                     None)
         if path is None:
             raise DataError(f"{folder} has neither {name} nor {name}.gz")
-        arrays.append(_idx(path, path.read_bytes(), DIMENSIONS[name]))
+        arrays.append(parse_idx(path, path.read_bytes(), DIMENSIONS[name]))
     images, labels = arrays
     if images.shape[1:] != (SIDE, SIDE):
         raise DataError(f"{folder} holds images of {images.shape[1]} x {images.shape[2]} pixels, "
@@ -176,28 +173,6 @@ def _folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels; the two "
                         f"files do not belong together")
     return images, labels
-
-
-def _idx(path: Path, content: bytes, dimensions: int) -> np.ndarray:
-    """The array of an IDX file of bytes; ``content`` is the file's, packed or not."""
-    if path.suffix == ".gz":
-        try:
-            content = gzip.decompress(content)
-        except (OSError, EOFError, zlib.error):
-            raise DataError(f"{path} is cut off or damaged: it does not unpack") from None
-    magic = bytes((0, 0, 8, dimensions))
-    if content[:4] != magic:
-        raise DataError(f"{path} is not an IDX file of {dimensions} dimensions: it begins with "
-                        f"{content[:4].hex(' ') or 'nothing'} instead of {magic.hex(' ')}")
-    header = 4 + 4 * dimensions
-    if len(content) < header:
-        raise DataError(f"{path} is cut off: it ends after {len(content)} bytes, inside its "
-                        f"header")
-    shape = tuple(np.frombuffer(content, ">u4", dimensions, 4).tolist())
-    if len(content) != header + math.prod(shape):
-        raise DataError(f"{path} is cut off or damaged: {' x '.join(map(str, shape))} bytes must "
-                        f"follow its header, and {len(content) - header} do")
-    return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 
 def _keep(path: Path, content: bytes) -> None:

@@ -17,6 +17,8 @@ def addresses(layer: Layer, columns: int) -> np.ndarray:
     The loops from the outside: group, row, tile, pixel of the tile, channel.
     """
     f = layer.fields
+    if f.get("window"):
+        return window_addresses(f)
     columns = columns if layer.mode == Mode.ARRAY else 1
     pixels = f["tiles"] * columns + (f["last_columns"] + 1 if columns > 1 else 1)
     parts = []
@@ -25,6 +27,20 @@ def addresses(layer: Layer, columns: int) -> np.ndarray:
         parts.append((f["out_base"] + group * (f["channels"] + 1)
                       + np.arange(f["rows"] + 1)[:, None, None] * f["out_row"]
                       + np.arange(pixels)[:, None] * f["out_pixel"]
+                      + np.arange(channels)).reshape(-1))
+    return np.concatenate(parts)
+
+
+def window_addresses(f: dict[str, int]) -> np.ndarray:
+    """Those of a layer of windows: group, row, column, part of the column, channel."""
+    columns = (f["tiles"] - f["skip_tiles"]) // (f["every_tile"] + 1) + 1
+    parts = []
+    for group in range(f["groups"] + 1):
+        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
+        parts.append((f["out_base"] + group * (f["channels"] + 1)
+                      + np.arange(f["rows"] + 1)[:, None, None, None] * f["out_row"]
+                      + np.arange(columns)[:, None, None] * f["out_pixel"]
+                      + np.arange(f["parts"] + 1)[:, None] * f["out_part"]
                       + np.arange(channels)).reshape(-1))
     return np.concatenate(parts)
 

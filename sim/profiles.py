@@ -11,11 +11,12 @@ from compiler.fold import drop_unused, fold_constants
 from compiler.golden import Golden
 from compiler.ir import Graph, Operator
 from compiler.numerics import PROFILES
+from compiler.progress import progress
 from compiler.reader import read_model
 from compiler.rules import check
 from sim.compare import Difference, difference, equal_images
 from sim.oracles import RUNTIMES, Question, Runtime, ask, check_installed, with_outputs
-from sim.run import Job, images, progress, run_golden
+from sim.run import Job, images, run_golden
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from compiler.arrays import check_outputs_path, read_inputs, write_file, write_outputs
 from compiler.errors import DataError, ModelError
@@ -15,6 +14,7 @@ from compiler.fold import drop_unused, fold_constants
 from compiler.golden import Golden
 from compiler.ir import Graph
 from compiler.program import Program, compile_model
+from compiler.progress import progress
 from compiler.reader import read_model
 from compiler.rules import check
 from compiler.targets import DEFAULT, Target
@@ -149,11 +149,6 @@ def run_device(engine: Engine, inputs: Sequence[np.ndarray]) -> tuple[DeviceRun,
     start = time.perf_counter()
     with progress("simulation", len(inputs[0])) as bar:
         return engine.run(inputs, bar.update), time.perf_counter() - start
-
-
-def progress(what: str, count: int) -> tqdm:
-    """A bar for whoever waits longer than two seconds at a terminal."""
-    return tqdm(desc=what, total=count, unit="image", delay=2, disable=None, leave=False)
 
 
 def record(program: Program, inputs: Sequence[np.ndarray], window: tuple[int, int],

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -44,6 +45,8 @@ def engine(layers: Sequence[Layer], flat: int, read: Callable[[int], int],
 def located(layer: Layer, flat: int, config: EngineConfig) -> Spot | None:
     """Where a layer makes the byte at an address, as the store (hw/store.py) counts."""
     f = layer.fields
+    if f.get("window"):
+        return located_in_column(f, flat)
     columns = config.columns if layer.mode == Mode.ARRAY else 1
     pixels = f["tiles"] * columns + (f["last_columns"] + 1 if columns > 1 else 1)
     starts = (f["out_base"] + np.arange(f["rows"] + 1)[:, None] * f["out_row"]
@@ -58,10 +61,49 @@ def located(layer: Layer, flat: int, config: EngineConfig) -> Spot | None:
     return None
 
 
+def located_in_column(f: dict[str, int], flat: int) -> Spot | None:
+    """The same of a layer of windows; its `column` is the output among those of its column, and its
+    tile the one with the window's last reads."""
+    for group in range(f["groups"] + 1):
+        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
+        for row, part in product(range(f["rows"] + 1), range(f["parts"] + 1)):
+            at = flat - f["out_base"] - group * (f["channels"] + 1) - row * f["out_row"] \
+                - part * f["out_part"]
+            output, channel = divmod(at, f["out_pixel"])
+            tile = f["skip_tiles"] + output * (f["every_tile"] + 1)
+            if 0 <= at and channel < channels and tile <= f["tiles"]:
+                return Spot(group, row, tile, part, channel)
+    return None
+
+
+def window_words(layer: Layer, spot: Spot, read: Callable[[int], int], config: EngineConfig
+                 ) -> Iterator[list[int]]:
+    """What the row's window holds (hw/array.py) when a word of its weights comes."""
+    f = layer.fields
+    lanes = config.lanes
+    last = f["skip_ky"] + spot.column * (f["every_ky"] + 1) if f["repeat_weights"] else f["ky"]
+    held: list[int] = []
+    for tile in range(max(0, spot.tile - lanes + 1), spot.tile + 1):
+        for ky in range(f["ky"] + 1):
+            x = f["x_start"] + spot.group * f["group_stride"] + tile * f["tile_stride"]
+            y = f["y_start"] + spot.row * f["y_row_step"] + ky * f["y_ky_step"]
+            line = f["base"] + spot.row * f["row_stride"] + ky * f["ky_stride"]
+            x += spot.channel
+            inside = 0 <= x < f["row_bytes"] and 0 <= y <= f["height"]
+            held = [read(line + x) if inside else f["pad"], *held][:lanes]
+            if tile == spot.tile and (ky == last or not f["repeat_weights"]):
+                yield [*held, *[0] * (lanes - len(held))]
+                if ky == last:
+                    return
+
+
 def words(layer: Layer, spot: Spot, read: Callable[[int], int], config: EngineConfig
           ) -> Iterator[list[int]]:
     """The words that the fetcher (hw/fetch.py) brings for a value, the pad outside of the image."""
     f = layer.fields
+    if f.get("window"):
+        yield from window_words(layer, spot, read, config)
+        return
     along = (f["x_start"] + spot.group * f["group_stride"] + spot.tile * f["tile_stride"]
              + spot.column * f["column_stride"])
     for ky in range(f["ky"] + 1):

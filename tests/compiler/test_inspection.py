@@ -214,8 +214,8 @@ def test_float_model():
     assert not found["runs"]
     assert [one["text"] for one in found["refused"]] == [
         "the model must be quantized; found a float model, with float32 weights and activations; "
-        "quantize it to int8 first: convert it with tf.lite.TFLiteConverter, a representative "
-        "dataset and TFLITE_BUILTINS_INT8"]
+        "quantize it: python -m compiler quantize s2_conv12_pool_dense10_float.tflite "
+        "--calibration X.npy --out s2_conv12_pool_dense10_float_int8.tflite"]
     conv = found["operators"][1]
     assert (conv["kind"], conv["multipliers"], conv["accumulator"]) == ("CONV_2D", [], None)
     assert by_role(conv, "weights") == {

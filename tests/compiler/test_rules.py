@@ -160,8 +160,8 @@ INTEGER = ("activations must be int8 or uint8, but for the float32 side of QUANT
            "DEQUANTIZE and the integers that ARG_MAX gives; found {}; quantize the whole model "
            "with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8)")
 QUANTIZED = ("the model must be quantized; found a float model, with float32 weights and "
-             "activations; quantize it to int8 first: convert it with "
-             "tf.lite.TFLiteConverter, a representative dataset and TFLITE_BUILTINS_INT8")
+             "activations; quantize it: python -m compiler quantize m.tflite --calibration X.npy "
+             "--out m_int8.tflite")
 SHAPE = "the output's shape must be the one that the inputs and options give; found "
 FLOAT = {"dtype": "float32", "quantization": None}
 
@@ -324,8 +324,8 @@ WRONG = [
     (graph_of("RELU", x=FLOAT, y=FLOAT), QUANTIZED),
     (graph_of("CONV_2D", x=FLOAT, y=FLOAT, b={"dtype": "float32"}),
      "activations must be quantized, not the weights alone; found int8 weights with float32 "
-     "activations (dynamic range quantization); convert the float model again with a "
-     "representative dataset and TFLITE_BUILTINS_INT8"),
+     "activations (dynamic range quantization); quantize them too: python -m compiler quantize "
+     "m.tflite --calibration X.npy --out m_int8.tflite"),
     (graph_of("RELU", x={"dtype": "int16"}, y={"dtype": "int16"}),
      INTEGER.format("int16 activations")),
     (graph_of("QUANTIZE", x={"dtype": "int32"}),

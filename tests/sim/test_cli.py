@@ -45,12 +45,14 @@ def refused(capsys, code: int, *argv) -> str:
 @pytest.mark.parametrize("name,text", [
     ("mnist/s0_mlp_784_512_100_10_float",
      "error: s0_mlp_784_512_100_10_float cannot run: the model must be quantized; found a float "
-     "model, with float32 weights and activations; quantize it to int8 first: convert it with "
-     "tf.lite.TFLiteConverter, a representative dataset and TFLITE_BUILTINS_INT8"),
+     "model, with float32 weights and activations; quantize it: python -m compiler quantize "
+     "s0_mlp_784_512_100_10_float.tflite --calibration X.npy --out "
+     "s0_mlp_784_512_100_10_float_int8.tflite"),
     ("mnist/s2_conv12_pool_dense10_dyn",
      "error: s2_conv12_pool_dense10_dyn cannot run: activations must be quantized, not the weights "
-     "alone; found int8 weights with float32 activations (dynamic range quantization); convert the "
-     "float model again with a representative dataset and TFLITE_BUILTINS_INT8"),
+     "alone; found int8 weights with float32 activations (dynamic range quantization); quantize "
+     "them too: python -m compiler quantize s2_conv12_pool_dense10_dyn.tflite --calibration X.npy "
+     "--out s2_conv12_pool_dense10_dyn_int8.tflite"),
 ])
 def test_refused_models(capsys, name, text):
     assert refused(capsys, 3, SHARED / f"{name}.tflite") == text

@@ -10,7 +10,7 @@ from compiler.options import table_name
 
 TYPES = {"int8": tflite.TensorType.INT8, "uint8": tflite.TensorType.UINT8,
          "int32": tflite.TensorType.INT32, "int64": tflite.TensorType.INT64,
-         "float32": tflite.TensorType.FLOAT32}
+         "float16": tflite.TensorType.FLOAT16, "float32": tflite.TensorType.FLOAT32}
 
 
 class OperatorModel:
