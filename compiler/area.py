@@ -100,7 +100,7 @@ def cell_features(row: Measurement) -> list[float]:
 
 
 def block_features(row: Measurement) -> list[float]:
-    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of the tables, and of
+    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of the tables, of
     the jumps, which are 16 bits wide."""
     block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
     return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
