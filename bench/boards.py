@@ -1,15 +1,19 @@
-"""Builds a model for boards and prints what came of it: ``python -m bench.boards``.
+"""Builds models for boards and prints what came of it: ``python -m bench.boards [MODEL...]``.
 
-Without arguments, the shipped network for three boards. The table is Markdown, as the README has
-it.
+Without arguments, the shipped network for three boards. Images a second are those of the chip, at
+the board's clock and at the one that timing would bear; `of the array` says how many of its
+products count. Bytes are those of activations at their peak, and of the tape. The table is
+Markdown, as the README has it, and behind it is what others have published of these models.
 """
 
 import argparse
 import os
 import platform
 import sys
+from itertools import product
 from pathlib import Path
 
+from bench.models import published
 from boards.boards import BOARDS
 from boards.build import build
 from boards.tools import tool_version
@@ -20,43 +24,50 @@ THREE = ("icebreaker", "hx8k", "ulx3s-85f")
 # nextpnr's names, by the table's columns.
 KINDS = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}
-COLUMNS = ("board", "MACs", *KINDS, "clock, reached", "build", "cycles an image",
-           "images/s on chip", "over the line")
+COLUMNS = ("model", "board", "MACs", *KINDS, "clock, reached", "build", "cycles an image",
+           "of the array", "images/s", "at the clock reached", "over the line", "activations",
+           "tape")
 
 
 def row(report: dict) -> list[str]:
-    """A board's row."""
+    """A build's row."""
     used = report["used"]
     counts = [next((f"{used[name]['used']:,} of {used[name]['of']:,}" for name in names
                     if name in used), "") for names in KINDS.values()]
-    return [report["board"], str(report["macs"]), *counts,
+    cycles = report["cycles_per_image"]
+    return [report["model"], report["board"], str(report["macs"]), *counts,
             f"{report['clock_hz'] / 1e6:g}, {report['fmax_hz'] / 1e6:.1f} MHz",
-            f"{report['build_seconds'] / 60:.1f} min", f"{report['cycles_per_image']:,}",
-            f"{report['images_per_second_on_chip']:,.0f}",
-            f"{report['images_per_second_of_the_line']:,.0f}"]
+            f"{report['build_seconds'] / 60:.1f} min", f"{cycles:,}",
+            f"{report['multiply_adds'] / cycles / report['macs']:.1%}",
+            f"{report['images_per_second_on_chip']:,.0f}", f"{report['fmax_hz'] / cycles:,.0f}",
+            f"{report['images_per_second_of_the_line']:,.0f}",
+            f"{report['scratchpad_bytes_used']:,}", f"{report['tape_bytes']:,}"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.boards", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=MODEL, metavar="MODEL")
+    parser.add_argument("models", nargs="*", type=Path, default=[MODEL], metavar="MODEL")
     parser.add_argument("--boards", nargs="+", choices=BOARDS, default=THREE, metavar="BOARD")
     parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR")
     args = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
           + ", ".join(f"{tool} {tool_version(tool)}"
                       for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")))
-    print(f"{args.model.stem}\n\n| {' | '.join(COLUMNS)} |\n|{'--|' + '--:|' * (len(COLUMNS) - 1)}",
-          flush=True)
+    print(f"\n| {' | '.join(COLUMNS)} |\n|--|--|{'--:|' * (len(COLUMNS) - 2)}", flush=True)
     failed = False
-    for name in args.boards:
+    for name, model in product(args.boards, args.models):
+        out = args.out / (name if args.models == [MODEL] else f"{name}-{model.stem}")
         try:
-            found = build(BOARDS[name], args.model, args.out / name,
+            found = build(BOARDS[name], model, out,
                           note=lambda text: print(text, file=sys.stderr, flush=True))
             print(f"| {' | '.join(row(found))} |", flush=True)
-        except (ToolError, ModelError) as error:
+        except ModelError as error:              # which need not fit on every board
+            print(f"| {model.stem} | {name} | {error} |", flush=True)
+        except ToolError as error:
             failed = True
-            print(f"| {name} | {error} |", flush=True)
+            print(f"| {model.stem} | {name} | {error} |", flush=True)
+    print(published(args.models))
     return int(failed)
 
 

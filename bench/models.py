@@ -10,6 +10,7 @@ import argparse
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,9 @@ import numpy as np
 from bench.peers import PEERS
 from compiler.cycles import predict
 from compiler.errors import ModelError
-from compiler.program import Program, compile_model
+from compiler.program import Program
+from compiler.reader import read_model
+from compiler.size import fit, slot_of
 from compiler.targets import TARGETS, Target
 from sim.rtl import RtlEngine
 
@@ -43,7 +46,8 @@ def agrees(program: Program) -> bool:
 def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
     """A model's row, and whether the simulation agreed."""
     try:
-        program = compile_model(model, target.engine)
+        program = fit(read_model(model), target.engine, "litert")
+        slot_of(program, target)
     except ModelError as error:
         return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True
     cycles = predict(program, IMAGES, target).per_image
@@ -58,6 +62,17 @@ def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
     """Markdown."""
     lines = [f"| {' | '.join(columns)} |", f"|{'--|' + '--:|' * (len(columns) - 1)}"]
     return "\n".join(lines + [f"| {' | '.join(one)} |" for one in rows])
+
+
+def published(models: Sequence[Path]) -> str:
+    """What others have published of those models that they have, too."""
+    known = [KNOWN[model.stem] for model in models if model.stem in KNOWN]
+    if not known:
+        return ""
+    return "\nInferences a second that others have published:\n\n" + table(
+        ("system", *known, "source"), [
+            [peer.name, *(f"{peer.rates[model]:,g}" if model in peer.rates else ""
+                          for model in known), peer.source] for peer in PEERS])
 
 
 def main() -> int:
@@ -83,12 +98,7 @@ def main() -> int:
         print(f"\n{name}: {target.engine.macs} MACs a cycle at {target.clock_hz / 1e6:g} MHz"
               + (", predicted = simulated" if args.simulate and agreed else "")
               + f"\n\n{table(COLUMNS, rows)}", flush=True)
-    known = [KNOWN[model.stem] for model in args.models if model.stem in KNOWN]
-    if known:
-        print("\nInferences a second that others have published:\n\n"
-              + table(("system", *known, "source"), [
-                  [peer.name, *(f"{peer.rates[model]:,g}" if model in peer.rates else ""
-                                for model in known), peer.source] for peer in PEERS]))
+    print(published(args.models))
     return 0 if agreed else 1
 
 

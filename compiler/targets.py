@@ -44,7 +44,7 @@ ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=8, tape_rows=2,
 # Half of that.
 ECP5_45 = replace(ECP5, rows=8, rows_together=4, requantizers=4)
 # A quarter of that, in a shape that takes few block RAMs.
-ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1, scratchpad_bytes=1 << 15, results=16)
+ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1)
 
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
