@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from math import gcd
 from pathlib import Path
 
 from compiler.arguments import array_file, positive
@@ -148,8 +149,12 @@ def geometry(config: EngineConfig, text: str) -> EngineConfig:
         raise ValueError(f"must be RxCxL, such as 4x2x4, with at most {MOST_MACS:,} multipliers, "
                          f"not {text!r}")
     power = 1 << (max(rows * columns, 2 * columns * lanes, 2 * rows) - 1).bit_length()
+    together = gcd(rows, config.rows_together)
     return replace(config, rows=rows, columns=columns, lanes=lanes,
                    tape_rows=rows,           # so that dense layers need not wait for weights
+                   rows_together=together,
+                   requantizers=gcd(rows, columns * lanes, config.requantizers),
+                   windows=config.windows and columns == 1 < together and rows <= lanes,
                    weight_words=max(config.weight_words, power),
                    channel_records=max(config.channel_records, power),
                    results=max(config.results, power))

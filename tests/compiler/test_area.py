@@ -57,7 +57,7 @@ def test_the_error_is_what_was_found_by_leaving_out(monkeypatch):
 def test_other_engines_and_boards_tell_nothing(monkeypatch):
     measured(monkeypatch)
     assert estimate("ulx3s-85f", ENGINE, 1 << 15) == {}
-    assert estimate("ulx3s-25f", replace(ENGINE, rows=2 * ENGINE.rows), 1 << 15) == {}
+    assert estimate("ulx3s-25f", replace(ENGINE, lanes=2 * ENGINE.lanes), 1 << 15) == {}
 
 
 @pytest.mark.parametrize("board", TARGETS)
