@@ -20,12 +20,14 @@ def half(negate):
 
 class Logic:
     """Mix into a platform of an ECP5: multipliers of logic, as many as there is room for, and as
-    near to the rest as need be. The hard ones are left for wider factors."""
+    near to the rest as need be. The hard ones are left for wider factors. Short weight rings are in
+    logic, too, and leave the block RAM to the tape."""
+
+    short_rings = {"ram_style": "distributed"}
 
     def get_pair_multiply(self, component):
         """Two bits of a factor at a time."""
         return two_rows_multiply(component)
-
 
     def get_own_register(self, component):
         """Flip-flops as cells: Yosys makes one of two of its own that hold the same, and a net

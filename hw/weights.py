@@ -8,6 +8,9 @@ from amaranth.lib.wiring import In, Out
 from .array import Beat
 
 
+SHORT_RING = 64
+
+
 class WeightRead(data.Struct):
     """A row's turn to read a word."""
 
@@ -25,6 +28,9 @@ class WeightRings(wiring.Component):
     a cycle of ``en`` later, and each gives it a cycle after, until the next cycle of ``en``, as the
     array wants it.
     ``written`` counts the words that came in, modulo twice the ring.
+
+    Platform override: ``platform.short_rings``, attributes of memories of `SHORT_RING` words or
+    fewer, which need not be block RAM.
     """
 
     def __init__(self, config):
@@ -59,10 +65,12 @@ class WeightRings(wiring.Component):
             m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
 
         # Read, a step of rows a cycle later than the one above it:
+        short = config.weight_words <= SHORT_RING
+        attrs = getattr(platform, "short_rings", {}) if short else {}
         read, addr = self.read, self.r_addr
         for row in range(config.rows):
             m.submodules[f"ring{row}"] = ring = Memory(
-                shape=8 * config.lanes, depth=config.weight_words, init=[])
+                shape=8 * config.lanes, depth=config.weight_words, init=[], attrs=attrs)
             w, r = ring.write_port(), ring.read_port()
             first = row % config.tape_rows * config.lanes
             m.d.comb += [
