@@ -55,7 +55,7 @@ TARGETS = {target.name: target for target in (
            ring_bytes=2048),
     Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=42 << 13),
+    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=41 << 13),
     Target("ulx3s-12f", 7, ECP5_25, 60_000_000, slot_bytes=1 << 16),
     Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=16 << 13),
     Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),

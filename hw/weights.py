@@ -7,7 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from .array import Beat
 
-
 SHORT_RING = 64
 
 
