@@ -36,15 +36,15 @@ UP5K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
 HX8K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
                     scratchpad_bytes=1 << 12, weight_words=256, channel_records=16, results=64,
                     acc_width=26, write_port=True)
-# 256 in logic, fed by a tape in block RAM that gives a quarter of their weights in a cycle, with
-# eight results a cycle.
-ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=8, tape_rows=2,
-                    scratchpad_bytes=1 << 16, weight_words=64, channel_records=32, results=16,
-                    acc_width=28, whole_sums=True, requantizers=8, write_port=True, windows=True)
+# 256 in logic, fed by a tape in block RAM that gives an eighth of their weights in a cycle, with
+# four results a cycle. (With eight, nextpnr finds no way through.)
+ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=4, tape_rows=2,
+                    scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=16,
+                    acc_width=28, whole_sums=True, requantizers=4, write_port=True, windows=True)
 # Half of that.
-ECP5_45 = replace(ECP5, rows=8, rows_together=4, requantizers=4)
-# A quarter of that, with rings in block RAM, for there is no logic left.
-ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1, weight_words=256)
+ECP5_45 = replace(ECP5, rows=8)
+# A quarter of that.
+ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1)
 
 ABOVE_BITSTREAM = 1 << 20      # in a flash chip
 
@@ -55,9 +55,9 @@ TARGETS = {target.name: target for target in (
            ring_bytes=2048),
     Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
     Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=41 << 13),
+    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
     Target("ulx3s-12f", 7, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=16 << 13),
+    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=1 << 16),
     Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
 )}
 DEFAULT = TARGETS["icebreaker"]
