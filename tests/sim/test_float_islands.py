@@ -35,6 +35,19 @@ def chain(scales: tuple, *kinds: str) -> tuple[bytes, list[np.ndarray]]:
     return model.file(y), [bytes_]
 
 
+def between_layers() -> tuple[bytes, list[np.ndarray]]:
+    """A sum goes through the table on its way; another layer reads what comes out."""
+    model = OperatorModel("int8", 0.05, -3)
+    x = model.input(SHAPE)
+    total = model.add("ADD", [x, x], SHAPE)
+    before, after = (model.tensor(SHAPE, dtype="float32") for _ in range(2))
+    y = model.tensor(SHAPE, scale=0.01, zero_point=4)
+    model.operator("DEQUANTIZE", [total], [before])
+    model.operator("SIN", [before], [after])
+    model.operator("QUANTIZE", [after], [y])
+    return model.file(model.add("ADD", [y, total], SHAPE)), model.random_inputs(2)
+
+
 @pytest.mark.parametrize("profile", ["litert", "tflm"])
 def test_all_bytes_through_floats(profile, tmp_path):
     cases = {f"{kind}_{k}": chain(scales, kind)
@@ -53,4 +66,5 @@ def test_all_bytes_through_floats(profile, tmp_path):
 def test_islands_on_the_rtl(profile, tmp_path):
     cases = {"_".join(kinds): chain(SCALES[0], *kinds)
              for kinds in ((), ("NEG",), ("SQUARE", "NEG", "EXP"), ("ABS", "SIN", "TANH"))}
+    cases["between layers"] = between_layers()
     assert equal_to_runtime(profile, cases, tmp_path) == []
