@@ -7,7 +7,9 @@ from operator_models import OperatorModel
 
 # Scale and zero point of the input, and of the output where the operator leaves them open.
 SCALES = [(0.05, -3, 0.05, 5), (0.003, -128, 0.02, 127), (0.2, 127, 0.01, -128),
-          (0.023, 100, 0.0151, -89), (1 / 128, 0, 1 / 64, 0), (0.7, -60, 0.7, -60)]
+          (0.023, 100, 0.0151, -89), (1 / 128, 0, 1 / 64, 0), (0.7, -60, 0.7, -60),
+          # Where RSQRT's multiplier in float32 and in float64 give other bytes.
+          (0.02256341092288494, -128, 0.030370429158210754, -128)]
 KINDS = {
     "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0), "HARD_SWISH": None, "LEAKY_RELU": None,
     "EXP": None, "RELU": None, "RELU6": None, "RELU_N1_TO_1": None, "QUANTIZE": None,
@@ -17,7 +19,7 @@ KINDS = {
 LACKING = {"litert": {"ELU"},
            "tflm": {"EXP", "LOG", "GELU", "NEG", "SQRT", "RELU_0_TO_1", "RELU_N1_TO_1"}}
 ALSO_UINT8 = set(KINDS) - {"EXP", "LOG", "ELU", "ABS", "NEG", "SQRT", "RSQRT"}
-SLOPES = (0.0, 0.01, 0.3, 0.99, 1.7, -0.4)
+SLOPES = (0.0, 0.01, 0.3, 0.99, 1.7, -0.4, 0.5)
 
 
 def models(dtype: str) -> dict[str, tuple[bytes, list[np.ndarray]]]:
