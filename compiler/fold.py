@@ -12,6 +12,7 @@ import numpy as np
 
 from compiler.errors import ShapeError
 from compiler.ir import Graph, Operator, Tensor
+from compiler.islands import fold_islands
 from compiler.moves import MOVES, move, moved_positions
 
 CONVOLUTIONS = ("CONV_2D", "DEPTHWISE_CONV_2D")
@@ -22,7 +23,12 @@ PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 def fold(graph: Graph) -> Graph:
     """All passes of this file."""
-    return drop_unused(fuse_pads(drop_unused(fold_constants(graph))))
+    return drop_unused(fuse_pads(simplified(graph)))
+
+
+def simplified(graph: Graph) -> Graph:
+    """What is left to compute: without constants, unused operators and islands of floats."""
+    return drop_unused(fold_islands(drop_unused(fold_constants(graph))))
 
 
 def fold_constants(graph: Graph) -> Graph:

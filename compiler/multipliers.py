@@ -88,7 +88,7 @@ def multipliers(graph: Graph, op: Operator, profile: str) -> tuple[Multiplier, .
             product = mul_rule(graph, op, profile)
             return (Multiplier("M", "S1 * S2 / S3", (first * second / output.scale,),
                                ((product.multiplier, product.shift),), TWICE),)
-        case "RELU" | "RELU6" | "RELU_N1_TO_1" | "LEAKY_RELU" | "PRELU":
+        case "RELU" | "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1" | "LEAKY_RELU" | "PRELU" | "ABS":
             real = real_multiplier(profile, (source.scale,), output.scale)
             found = [Multiplier("M", "S1 / S3", (real,), (quantize_multiplier(real),), TWICE)]
             if op.kind == "LEAKY_RELU":
@@ -97,6 +97,8 @@ def multipliers(graph: Graph, op: Operator, profile: str) -> tuple[Multiplier, .
                 found.append(Multiplier("M-", f"S1 * {alpha:g} / S3, of negative values", (real,),
                                         (quantize_multiplier(real),), TWICE))
             return tuple(found)
+        case "QUANTIZE" if "through" in op.options:
+            return ()
         case "QUANTIZE" | "SUM":
             real = source.scale / output.scale
             return (Multiplier("M", "S1 / S3", (real,), (quantize_multiplier(real),), TWICE),)

@@ -19,6 +19,7 @@ from compiler.rules import (
     static_model,
     supported_operator,
 )
+from compiler.unary import LACKING
 
 GENERAL: tuple[Rule, ...] = (
     quantized_model, static_model, supported_operator, integer_activations,
@@ -62,6 +63,9 @@ def place(kind: str) -> Iterator[str]:
         yield f"- Runs on the engine{': ' if how else '.'}{how}"
     if kind in HOST_ONLY:
         yield "- Runs on the host, behind the last layer."
+    without = [profile for profile, kinds in LACKING.items() if kind in kinds]
+    if without:
+        yield f"- Has no golden model in the profile {without[0]}, whose runtime lacks the kernel."
     if kind in CONVERSIONS and kind not in HOST_ONLY:
         yield "- Runs on the host where it reads floats, or turns uint8 to int8 or back at an edge."
 

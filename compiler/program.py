@@ -13,7 +13,7 @@ import numpy as np
 from compiler.allocate import Plan, verify
 from compiler.decompose import decompose
 from compiler.errors import ModelError
-from compiler.fold import drop_unused, fold_constants, fuse_pads
+from compiler.fold import drop_unused, fuse_pads, simplified
 from compiler.ir import Graph
 from compiler.layers import Layer
 from compiler.lower import lower
@@ -54,7 +54,7 @@ class Prepared:
 def prepare(model: str | Path | Graph) -> Prepared:
     """What does not depend on the engine; ModelError with all reasons where a rule is broken."""
     graph = model if isinstance(model, Graph) else read_model(model)
-    graph = drop_unused(fold_constants(graph))
+    graph = simplified(graph)
     check(graph)
     return divided(graph)
 

@@ -22,6 +22,7 @@ ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 SUPPORTED = tuple(sorted(ARITY))
 PAIRS = (*BINARY_KINDS, "BATCH_MATMUL")          # where either input may be constant
+SIGNED = ("ABS", "ELU", "EXP", "LOG", "NEG", "RSQRT", "SQRT")     # of which TFLite has no uint8
 # Between float and integer: their float side is at the edge of the model, on the host.
 CONVERSIONS = ("QUANTIZE", "DEQUANTIZE")
 
@@ -95,13 +96,13 @@ def static_model(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def supported_operator(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The operator must be one that this engine has, which are ADD, ARG_MAX, AVERAGE_POOL_2D,
+    """The operator must be one that this engine has, which are ABS, ADD, ARG_MAX, AVERAGE_POOL_2D,
     BATCH_MATMUL, BROADCAST_TO, CONCATENATION, CONV_2D, DEPTHWISE_CONV_2D, DEPTH_TO_SPACE,
-    DEQUANTIZE, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, HARD_SWISH, L2_NORMALIZATION, LEAKY_RELU,
-    LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, PACK, PAD, PADV2, PRELU,
-    QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_N1_TO_1, RESHAPE, RESIZE_BILINEAR,
-    RESIZE_NEAREST_NEIGHBOR, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V, SQUEEZE, STRIDED_SLICE,
-    SUB, SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
+    DEQUANTIZE, ELU, EXP, EXPAND_DIMS, FULLY_CONNECTED, GATHER, GELU, HARD_SWISH, L2_NORMALIZATION,
+    LEAKY_RELU, LOG, LOGISTIC, MAXIMUM, MAX_POOL_2D, MEAN, MINIMUM, MIRROR_PAD, MUL, NEG, PACK, PAD,
+    PADV2, PRELU, QUANTIZE, REDUCE_MAX, RELU, RELU6, RELU_0_TO_1, RELU_N1_TO_1, RESHAPE,
+    RESIZE_BILINEAR, RESIZE_NEAREST_NEIGHBOR, RSQRT, SLICE, SOFTMAX, SPACE_TO_DEPTH, SPLIT, SPLIT_V,
+    SQRT, SQUEEZE, STRIDED_SLICE, SUB, SUM, TANH, TRANSPOSE, TRANSPOSE_CONV and UNPACK.
 
     Replace it by these, or cut the model before it.
     """
@@ -377,8 +378,21 @@ def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
 
 
+def bounded_inverse_root(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """The multiplier of RSQRT, 1 over the output scale and the root of the input scale, must be
+    below 2**20.
+
+    Calibrate the model again, a scale is wrong.
+    """
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    multiplier = 1 / (math.sqrt(source.scale) * output.scale)
+    if multiplier >= 1 << 20:
+        yield op.outputs[0], f"{multiplier:g}"
+
+
 def signed(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """EXP and BATCH_MATMUL must be of int8, for TFLite has none of uint8.
+    """ABS, BATCH_MATMUL, ELU, EXP, LOG, NEG, RSQRT and SQRT must be of int8, for TFLite has none
+    of uint8.
 
     Convert the model again, with a current converter.
     """
@@ -396,8 +410,8 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),
     (DOT_PRODUCTS, narrow_accumulators),
-    ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU"),
-     bounded_multipliers),
+    ((*DOT_PRODUCTS, "MEAN", "SUM", "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU",
+      "ABS"), bounded_multipliers),
     (("MUL", "PRELU", "BATCH_MATMUL"), bounded_products),
     (("ADD", "SUB"), bounded_sum),
     ((*DOT_PRODUCTS, *POOLS, "ADD", "SUB", "MUL"), known_activation),
@@ -410,5 +424,6 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("LEAKY_RELU",), bounded_slope),
     (("LOGISTIC", "TANH", "L2_NORMALIZATION"), fixed_output),
     (("HARD_SWISH",), bounded_hard_swish),
-    (("EXP", "BATCH_MATMUL"), signed),
+    (("RSQRT",), bounded_inverse_root),
+    ((*SIGNED, "BATCH_MATMUL"), signed),
 )

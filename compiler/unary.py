@@ -1,15 +1,17 @@
 """Operators of one 8-bit input, each as a table of 256 outputs."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from compiler import fixedpoint
-from compiler.errors import ModelError
+from compiler.elementwise import absolute, float_log, inverse_root, root
+from compiler.floats import float_function, float_operator, refuse_lacking
 from compiler.ir import Graph, Operator, Tensor
 from compiler.numerics import (
     DoubleRounding,
+    affine_quantize,
     double_rounding,
     integer_range,
     quantize_float32,
@@ -21,29 +23,45 @@ from compiler.numerics import (
 from compiler.requantize import real_multiplier, rescale_rule
 
 UNARY_KINDS = (
-    "RELU", "RELU6", "RELU_N1_TO_1", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE",
-    "EXP",
+    "RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH",
+    "QUANTIZE", "EXP", "LOG", "ELU", "GELU", "ABS", "NEG", "SQRT", "RSQRT",
 )
+# Of int8: what the runtime has no kernel for, so that there is no truth.
+LACKING = {
+    "litert": ("ELU",),
+    "tflm": ("EXP", "LOG", "GELU", "NEG", "SQRT", "RELU_0_TO_1"),
+}
 
 
 def unary_table(graph: Graph, op: Operator, profile: str) -> np.ndarray:
     """``[256]`` of the output's type: entry k belongs to the input whose byte is k."""
+    refuse_lacking(LACKING, op, profile)
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     x = np.arange(256, dtype=np.uint8).view(source.dtype).astype(np.int64)
     match op.kind:
+        case "QUANTIZE" if "through" in op.options:
+            y = through_floats(source, output, op.options["through"], profile, x)
         case "QUANTIZE":
             y = rescale_rule(source, output)(x - source.zero_point)
-        case "RELU" | "RELU6" | "RELU_N1_TO_1":
+        case "RELU" | "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1":
             y = relu(op.kind, source, output, profile, x)
         case "LEAKY_RELU":
             y = leaky_relu(source, output, op.options["alpha"], profile, x)
         case "LOGISTIC" | "TANH":
             y = sigmoid(op.kind, source, output, profile, x)
-        case "EXP":
-            if profile != "litert":
-                raise ModelError(f"operator {op.index} EXP has no golden model in the profile "
-                                 f"{profile}; use the profile litert")
-            y = float_table(np.exp, source, output, x)
+        case "EXP" | "ELU" | "GELU":
+            y = float_table(float_function(op.kind, op.options), source, output, x)
+        case "LOG":
+            y = float_table(float_log(output), source, output, x)
+        case "ABS":
+            y = absolute(source, output, profile, x)
+        case "NEG":
+            y = -x                               # of the bytes: scales and zero points are nothing
+            y = np.where(y > 127, -128, y)       # to it, and -128 stays
+        case "SQRT":
+            y = root(source, output, x)
+        case "RSQRT":
+            y = inverse_root(source, output, profile, x)
         case "HARD_SWISH":
             y = hard_swish(source, output, x)
         case _:
@@ -52,7 +70,7 @@ def unary_table(graph: Graph, op: Operator, profile: str) -> np.ndarray:
 
 
 def relu(kind: str, source: Tensor, output: Tensor, profile: str, x: np.ndarray) -> np.ndarray:
-    """RELU, RELU6 and RELU_N1_TO_1 on their own: TFLite QuantizedReluX; TFLM Relu6Quantized.
+    """RELU and its bounded kinds on their own: TFLite QuantizedReluX; TFLM Relu6Quantized.
 
     TFLM's RELU6 clamps the input's integers and never rescales.
     """
@@ -120,6 +138,17 @@ def float_table(
         real = function(v.astype(np.float64)).astype(np.float32)
         scaled = real * (np.float32(1) / np.float32(output.scale))
     return round_away(np.clip(scaled, -1e6, 1e6)) + output.zero_point
+
+
+def through_floats(
+    source: Tensor, output: Tensor, functions: Sequence[Operator], profile: str, x: np.ndarray
+) -> np.ndarray:
+    """DEQUANTIZE, float32 ``functions``, QUANTIZE, which ``compiler.islands`` has made one."""
+    v = np.float32(source.scale) * (x - source.zero_point).astype(np.float32)
+    for op in functions:
+        v = float_operator(op, profile)(v)
+    v = np.where(np.isnan(v), np.float32(-np.inf), v)    # of which there is no right integer
+    return affine_quantize(v, output.scale, output.zero_point, output.dtype)
 
 
 def hard_swish(source: Tensor, output: Tensor, x: np.ndarray) -> np.ndarray:

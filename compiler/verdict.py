@@ -11,7 +11,7 @@ from compiler.cycles import Prediction, predict
 from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.finding import Finding, Reasons
-from compiler.fold import drop_unused, fold_constants, fuse_pads
+from compiler.fold import drop_unused, fuse_pads, simplified
 from compiler.ir import Graph, Operator
 from compiler.legacy import to_int8
 from compiler.lower import lower_operator
@@ -65,7 +65,7 @@ class Verdict:
 
 def examine(model: Graph, profile: str) -> Examined:
     """What can be said of a model without a board."""
-    graph = drop_unused(fold_constants(model))
+    graph = simplified(model)
     broken = findings(graph)
     reasons = Reasons()
     prepared = None

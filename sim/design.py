@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from compiler.fold import drop_unused, fold_constants
+from compiler.fold import simplified
 from compiler.image import engine_hash, slot_image
 from compiler.ir import Graph
 from compiler.program import Program
@@ -26,7 +26,7 @@ class Design:
 
 def graph_of(model: Path) -> Graph:
     """The model as the compiler wants it."""
-    return drop_unused(fold_constants(read_model(model)))
+    return simplified(read_model(model))
 
 
 def image_of(program: Program) -> bytes:

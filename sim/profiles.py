@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import ModelError
-from compiler.fold import drop_unused, fold_constants
+from compiler.fold import simplified
 from compiler.golden import Golden
 from compiler.ir import Graph, Operator
 from compiler.numerics import PROFILES
@@ -64,7 +64,7 @@ class Verdict:
 def compare(model: Path, data: str, inputs: Path | None, limit: int | None) -> Verdict:
     """Runs ``model`` everywhere. OracleError where a runtime is not installed."""
     check_installed()
-    graph = drop_unused(fold_constants(read_model(model)))
+    graph = simplified(read_model(model))
     check(graph)
     arrays, _, source = images(Job(model, "golden", data=data, inputs=inputs, limit=limit), graph)
     refused: dict[str, str] = {}

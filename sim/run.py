@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.arrays import check_outputs_path, read_inputs, write_file, write_outputs
 from compiler.errors import DataError, ModelError
-from compiler.fold import drop_unused, fold_constants
+from compiler.fold import simplified
 from compiler.golden import Golden
 from compiler.ir import Graph
 from compiler.program import Program, compile_model
@@ -72,7 +72,7 @@ ENGINES: dict[str, Callable[[Job, Program], Engine]] = {
 def run(job: Job, note: Callable[[str], object]) -> Report:
     """Does the job; ``note`` takes a sentence for the user that is no result."""
     start = time.perf_counter()
-    graph = drop_unused(fold_constants(read_model(job.model)))
+    graph = simplified(read_model(job.model))
     check(graph)
     try:
         program = compile_model(graph, job.config, job.profile)

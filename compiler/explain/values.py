@@ -18,6 +18,7 @@ from compiler.explain.steps import (
     signed,
 )
 from compiler.fixedpoint import softmax_exponentials, softmax_rows
+from compiler.floats import float_operator
 from compiler.numerics import DoubleRounding, integer_range, quantize_multiplier
 from compiler.requantize import real_multiplier, rescale_rule
 from compiler.unary import unary_table
@@ -97,6 +98,8 @@ def rescaled(site: Site) -> Work:
     rounds in float32."""
     if site.source.dtype == "float32":
         return from_float(site)
+    if "through" in site.op.options:
+        return through_floats(site)
     work, x = same_place(site)
     source, output = site.source, site.output
     table = unary_table(site.graph, site.op, site.profile)
@@ -142,6 +145,12 @@ FUNCTIONS: dict[str, tuple[str, Callable[[float], float]]] = {
     "TANH": ("tanh(real)", math.tanh),
     "HARD_SWISH": ("real * clamp(real + 3, 0, 6) / 6", lambda v: v * clamped(v + 3) / 6),
     "EXP": ("exp(real)", lambda v: math.exp(min(v, 700.0))),
+    "LOG": ("log(real)", lambda v: math.log(v) if v > 0 else math.nan),
+    "ELU": ("real, or exp(real) - 1 below zero", lambda v: math.expm1(min(v, 0.0)) + max(v, 0.0)),
+    "GELU": ("real / 2 * erfc(-real / sqrt(2))", lambda v: v / 2 * math.erfc(-v / math.sqrt(2))),
+    "ABS": ("abs(real)", abs),
+    "SQRT": ("sqrt(real)", lambda v: math.sqrt(v) if v >= 0 else math.nan),
+    "RSQRT": ("1 / sqrt(real)", lambda v: 1 / math.sqrt(v) if v > 0 else math.nan),
 }
 
 
@@ -159,12 +168,38 @@ def function(site: Site) -> Work:
     real = float(work.step("real", "S1 * (x - Z1)",
                            f"{source.scale!r} * ({signed(x)} - {signed(source.zero_point)})",
                            source.scale * (x - source.zero_point)))
-    result = float(work.step("f", text, f"real = {real!r}", compute(real)))
-    work.step("exact", "f / S3 + Z3", f"{result!r} / {output.scale!r} + "
-              f"{signed(output.zero_point)}", result / output.scale + output.zero_point)
+    result = compute(real)
+    if math.isfinite(result):
+        work.step("f", text, f"real = {real!r}", result)
+        work.step("exact", "f / S3 + Z3", f"{result!r} / {output.scale!r} + "
+                  f"{signed(output.zero_point)}", result / output.scale + output.zero_point)
     work.value = int(unary_table(site.graph, site.op, site.profile)[x & 255])
     work.step("y", "the kernel's table, rounded in its own arithmetic and clamped",
               f"table[{x}]", work.value)
+    return work
+
+
+def negated(site: Site) -> Work:
+    """``-x`` of the bytes as they are, scales and zero points being nothing to it; -128 stays."""
+    work, x = same_place(site)
+    work.value = int(unary_table(site.graph, site.op, site.profile)[x & 255])
+    work.step("y", "-x, as a byte", f"-({x})", work.value)
+    return work
+
+
+def through_floats(site: Site) -> Work:
+    """QUANTIZE of what float32 operators make of the input, all as one table."""
+    work, x = same_place(site)
+    source = site.source
+    v = np.array([np.float32(source.scale * (x - source.zero_point))])
+    work.step("real", "S1 * (x - Z1), in float32",
+              f"{source.scale!r} * ({signed(x)} - {signed(source.zero_point)})", v.item())
+    for op in site.op.options["through"]:
+        read, v = v.item(), float_operator(op, site.profile)(v)
+        if math.isfinite(v.item()):
+            work.step(f"f{op.index}", f"{op.kind}, in float32", f"{op.kind}({read!r})", v.item())
+    work.value = int(unary_table(site.graph, site.op, site.profile)[x & 255])
+    work.step("y", "clamp(round(f / S3) + Z3), the quotient in float32", f"table[{x}]", work.value)
     return work
 
 

@@ -25,6 +25,7 @@ def quantize(graph: Graph, op: Operator, profile: str) -> Kernel:
         for part in blocks(len(values), 1 << 16):
             with np.errstate(over="ignore"):     # infinity is clamped like any large number
                 ratio = values[part] / scale
+            ratio[np.isnan(ratio)] = -np.inf     # of which there is no right integer
             # Ties go away from zero: truncate after adding just less than one half.
             np.clip(ratio, -65536, 65536, out=ratio)
             ratio += np.copysign(below_half, ratio)

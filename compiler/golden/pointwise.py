@@ -1,17 +1,21 @@
-"""Operators whose outputs depend on one value of each 8-bit input: table look-ups."""
+"""Operators whose outputs depend on one value of each input: table look-ups, but for float32."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from compiler.binary import BINARY_KINDS, binary_table
+from compiler.floats import FUNCTIONS, float_operator
 from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
 from compiler.unary import UNARY_KINDS, unary_table
 
 
 def unary(graph: Graph, op: Operator, profile: str) -> Kernel:
-    """256 outputs, looked up by the input's byte."""
+    """256 outputs, looked up by the input's byte; of float32 the function itself."""
+    if graph.tensors[op.inputs[0]].dtype == "float32":
+        function = float_operator(op, profile)
+        return lambda inputs: [function(inputs[0])]
     table = unary_table(graph, op, profile)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -39,5 +43,6 @@ def aligned(values: np.ndarray, rank: int) -> np.ndarray:
     return raw.reshape(len(values), *missing, *values.shape[1:])
 
 
-KERNELS = dict.fromkeys(UNARY_KINDS, unary) | dict.fromkeys(BINARY_KINDS, binary)
+KERNELS = dict.fromkeys((*UNARY_KINDS, *FUNCTIONS), unary) \
+    | dict.fromkeys(BINARY_KINDS, binary)
 del KERNELS["QUANTIZE"]                          # also from float: see edges

@@ -24,11 +24,6 @@ absent = pytest.mark.skipif(not CONFORMANCE, reason="the shared folder is not th
 # Models that are not for this engine: float, or with operators without a golden model.
 FLOAT = {"kws_ref_model_float32", "pretrainedResnet", "s0_mlp_784_512_100_10_float",
          "s2_conv12_pool_dense10_dyn", "s2_conv12_pool_dense10_float", "s3_torch_float_nchw"}
-NO_GOLDEN = {
-    ("extra_neg", "litert"): "operator 1 NEG has no golden model",
-    ("extra_neg", "tflm"): "operator 1 NEG has no golden model",
-    ("extra_sqrt", "litert"): "operator 0 ABS has no golden model",
-}
 # LiteRT's SUM reads int8 as uint8 (../shared/conformance/README.md): TFLM's is right.
 KEYS = {"litert": "ref", "tflm": "tflm"}
 WRONG = {("sum_0", "ref"): "tflm"}
@@ -60,13 +55,8 @@ def compare(graph, data, profile, key):
 def test_conformance(name, profile):
     graph = read_model(SHARED / "conformance" / "models" / f"{name}.tflite")
     with np.load(SHARED / "conformance" / "data" / f"{name}.npz") as data:
-        if (name, profile) in NO_GOLDEN:
-            with pytest.raises(ModelError) as caught:
-                golden.Golden(graph, profile)
-            assert str(caught.value).startswith(NO_GOLDEN[name, profile])
-        else:
-            key = KEYS[profile]
-            compare(graph, data, profile, WRONG.get((name, key), key))
+        key = KEYS[profile]
+        compare(graph, data, profile, WRONG.get((name, key), key))
 
 
 @absent

@@ -10,7 +10,9 @@ from compiler.operators import markdown
 from compiler.partition import HOST_ONLY
 from compiler.places import VIEWS
 from compiler.rules import RULES, SUPPORTED
+from compiler.unary import LACKING
 
+APART = ("- Runs ", "- Computes: ", "- Has ")
 PAGE = Path(__file__).parents[2] / "docs" / "operators.md"
 
 
@@ -28,7 +30,10 @@ def test_page_has_every_operator_with_every_rule():
         lines = sections[kind].strip().split("\n")
         assert sum(line.startswith("- Runs ") for line in lines) >= 1, kind
         assert sum(line.startswith("- Computes: ") for line in lines) == 1, kind
+        assert [f"- Has no golden model in the profile {profile}, whose runtime lacks the kernel."
+                for profile, lacking in LACKING.items() if kind in lacking] == \
+            [line for line in lines if line.startswith("- Has ")]
         rules = [sentences(rule) for kinds, rule in RULES if kind in kinds]
-        assert [line for line in lines if not line.startswith(("- Runs ", "- Computes: "))] == [
+        assert [line for line in lines if not line.startswith(APART)] == [
             f"- {text[0].upper()}{text[1:]}. *{remedy[0].upper()}{remedy[1:]}.*"
             for text, remedy in rules]

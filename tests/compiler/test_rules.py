@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from compiler.errors import ModelError
+from compiler.fold import simplified
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.reader import read_model
 from compiler.rules import SUPPORTED, check, findings, supported_operator
@@ -114,7 +115,8 @@ RIGHT = {
     "HARD_SWISH": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
     "L2_NORMALIZATION": ({"fused_activation_function": "NONE"}, [int8("x", (1, 4))],
                          int8("y", (1, 4), 1 / 128, 0)),
-    "EXP": ({}, [int8("x", (1, 4))], int8("y", (1, 4))),
+    **{kind: ({}, [int8("x", (1, 4))], int8("y", (1, 4)))
+       for kind in ("EXP", "LOG", "ELU", "GELU", "ABS", "NEG", "SQRT", "RSQRT", "RELU_0_TO_1")},
     "SOFTMAX": ({"beta": 1.0}, [int8("x", (1, 4))], int8("y", (1, 4), 1 / 256, -128)),
     "QUANTIZE": ({}, [Tensor("x", (1, 4), "float32")], int8("y", (1, 4))),
     "DEQUANTIZE": ({}, [int8("x", (1, 4))], Tensor("y", (1, 4), "float32")),
@@ -430,8 +432,13 @@ WRONG = [
      "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be below 128 times "
      "the output scale; found 0.5 in and 0.003 out; calibrate the model again, a scale is wrong"),
     (graph_of("EXP", x={"dtype": "uint8"}, y={"dtype": "uint8"}),
-     "operator 0 EXP, tensor 'x': EXP and BATCH_MATMUL must be of int8, for TFLite has none of "
-     "uint8; found uint8; convert the model again, with a current converter"),
+     "operator 0 EXP, tensor 'x': ABS, BATCH_MATMUL, ELU, EXP, LOG, NEG, RSQRT and SQRT must be of "
+     "int8, for TFLite has none of uint8; found uint8; convert the model again, with a current "
+     "converter"),
+    (graph_of("RSQRT", y={"quantization": Quantization((2.0**-20,), (0,))}),
+     "operator 0 RSQRT, tensor 'y': the multiplier of RSQRT, 1 over the output scale and the root "
+     "of the input scale, must be below 2**20; found 1.48291e+06; calibrate the model again, a "
+     "scale is wrong"),
     (graph_of("REDUCE_MAX", y={"quantization": Quantization((0.25,), (3,))}),
      "operator 0 REDUCE_MAX, tensor 'y': input and output must have one scale and zero point; "
      "found 0.5 and 0 in, 0.25 and 3 out; quantize the model again with a converter that keeps "
@@ -476,14 +483,14 @@ CUSTOM = "the custom operator 'Post'"
 
 def test_all_findings_are_named_at_once():
     tensors = tuple(int8(f"t{k}", (1, 4)) for k in range(4))
-    operators = (Operator(0, "ELU", (0,), (1,)), Operator(1, "RELU", (1, 1), (2,)),
+    operators = (Operator(0, "SIN", (0,), (1,)), Operator(1, "RELU", (1, 1), (2,)),
                  Operator(2, "CUSTOM", (2,), (3,), {"custom_code": "Post"}))
     graph = Graph("m", tensors, operators, (0,), (3,))
     with pytest.raises(ModelError) as caught:
         check(graph)
     assert str(caught.value) == (
         "m cannot run, for 3 reasons:\n"
-        f"  operator 0 ELU: {UNSUPPORTED.format('ELU')}\n"
+        f"  operator 0 SIN: {UNSUPPORTED.format('SIN')}\n"
         "  operator 1 RELU: an operator must have the inputs and outputs that its kind demands; "
         f"found inputs [1, 1] and outputs [2]{DAMAGED}\n"
         f"  operator 2 CUSTOM: {UNSUPPORTED.format(CUSTOM)}"
@@ -500,7 +507,7 @@ def kinds_found(path):
 def test_conformance_models_of_supported_operators_pass():
     passed = 0
     for path in CONFORMANCE:
-        graph = read_model(path)
+        graph = simplified(read_model(path))
         if all(op.kind in SUPPORTED for op in graph.operators):
             if path.stem.startswith("int8_asymw_") and findings(graph):
                 assert {f.found.lstrip("-").isdigit() for f in findings(graph)} == {True}

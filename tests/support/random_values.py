@@ -83,6 +83,13 @@ def unary(kind: str, scale: float | None = None, zero_point: int | None = None,
     return generate
 
 
+def root(kind: str):
+    """Of one tensor without anything below zero, of which there is no root."""
+    def generate(g: Growing, x: int) -> int | None:
+        return unary(kind)(g, x) if g.tensors[x].zero_point[0] == -128 else None
+    return generate
+
+
 def leaky_relu(g: Growing, x: int) -> int | None:
     y = g.activation(g.shape_of(x), g.scale_of(x))
     g.operator("LEAKY_RELU", [x], [y], alpha=g.pick(0.0, 0.01, 0.1, 0.3, 1.0))
@@ -117,7 +124,10 @@ GENERATORS = {
     **{kind: pool(kind) for kind in ("MAX_POOL_2D", "AVERAGE_POOL_2D")},
     **{kind: reduction(kind) for kind in ("MEAN", "SUM", "REDUCE_MAX")},
     **{kind: binary(kind) for kind in ("ADD", "SUB", "MUL", "PRELU", "MAXIMUM", "MINIMUM")},
-    **{kind: unary(kind) for kind in ("RELU", "RELU_N1_TO_1", "HARD_SWISH", "QUANTIZE", "EXP")},
+    **{kind: unary(kind) for kind in (
+        "RELU", "RELU_N1_TO_1", "RELU_0_TO_1", "HARD_SWISH", "QUANTIZE", "EXP", "LOG", "ELU",
+        "GELU", "ABS", "NEG")},
+    **{kind: root(kind) for kind in ("SQRT", "RSQRT")},
     "RELU6": unary("RELU6", alike=True),         # TFLM does not rescale
     "LOGISTIC": unary("LOGISTIC", 1 / 256, -128),
     "TANH": unary("TANH", 1 / 128, 0),
