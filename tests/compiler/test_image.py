@@ -10,7 +10,7 @@ from small_models import dense
 from compiler.errors import ModelError
 from compiler.image import HEADER, Header, engine_hash, slot_image
 from compiler.program import compile_model
-from compiler.size import engines, fit
+from compiler.size import PARTS, engines, fit
 from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.design import graph_of
@@ -69,8 +69,9 @@ def test_fit_leaves_out_what_is_not_needed(tmp_path):
         config = program.config
         assert config in set(engines(target.engine))
         assert config.scratchpad_bytes == 4096
-        assert not (config.addition or config.multiplication or config.padding)
+        assert not any(getattr(config, part) for part in PARTS)
         assert config.multiplier_width <= target.engine.multiplier_width
-        whole = replace(config, multiplier_width=30, addition=True, multiplication=True,
-                        padding=True, scratchpad_bytes=target.engine.scratchpad_bytes)
+        whole = replace(config, multiplier_width=30,
+                        scratchpad_bytes=target.engine.scratchpad_bytes,
+                        **{part: getattr(target.engine, part) for part in PARTS})
         assert whole == target.engine
