@@ -75,7 +75,7 @@ def test_bad_line(folder):
     bad = BadLine(board, 150)
     inputs = np.load(folder / "inputs.npy")
     wanted = Golden(found.program.partition.device, "litert").run([inputs])[0]
-    with plugged_in(bad) as line, Driver(line.path, silence=1.0) as driver:
+    with plugged_in(bad) as line, Driver(line.path, silence=2.0) as driver:
         answers = dict(driver.stream([x.tobytes() for x in inputs], SIZES[-1]))
     assert bad.faults > 10 and driver.errors.total > 0
     for index, answer in answers.items():
