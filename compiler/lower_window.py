@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from compiler.layers import Image, Window, ceil_div, window_fields
+from compiler.layers import Image, Window, ceil_div, largest, window_fields
 from compiler.weights import planes
 from hw.config import EngineConfig, Mode
 
@@ -56,20 +56,19 @@ def window_layer(x: Image, y: Image, weights: np.ndarray, window: Window, dilati
     """
     channels, rows, taps, depth = weights.shape
     at_once, span_w = config.requantizers, (taps - 1) * dilation_w + 1
+    columns = (y.width - 1) * window.stride_w + span_w
     groups = ceil_div(channels, config.rows)
     last = (channels - 1) % config.rows
     if not config.windows or depth != 1 or channels != x.channels or max(x.width, x.height) == 1 \
             or (groups > 1 and last // at_once < (config.rows - 1) // at_once) \
             or max(span_w, (rows - 1) * window.dilation_h) > MOST_STEP \
-            or max(window.stride_w, window.stride_h) > MOST_STEP + 1:
+            or max(window.stride_w, window.stride_h) > MOST_STEP + 1 \
+            or columns > largest(config, "tiles") + 1:
         return None
-    columns = (y.width - 1) * window.stride_w + span_w
 
     def cycles(sweep: Sweep) -> int:
-        between = max(window.stride_h, config.tile_spacing)          # results of a column
-        column = max(sweep.reads, sweep.reads - (sweep.outputs - 1) * window.stride_h
-                     + (sweep.outputs - 1) * between)
-        column = max(column, sweep.outputs * config.tile_spacing)
+        waits  = max(0, config.tile_spacing - window.stride_h)       # between results of a column
+        column = max(sweep.reads + (sweep.outputs - 1) * waits, sweep.outputs * config.tile_spacing)
         return sweep.blocks * (y.width * column + (columns - y.width) * sweep.reads)
     found = min((sweep for sweep in sweeps(y.height, rows, span_w, window, config)
                  if sweep.step * window.stride_h <= MOST_STEP), key=cycles, default=None)

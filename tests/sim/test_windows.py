@@ -31,6 +31,8 @@ CASES = {
     "even": replace(DEPTHWISE, image=(6, 8, 8), channels=8, kernel=(2, 4)),
     "a row": replace(DEPTHWISE, image=(6, 9, 8), channels=8, kernel=(1, 5)),
     "a column": replace(DEPTHWISE, image=(9, 6, 8), channels=8, kernel=(5, 1)),
+    "more columns than a loop turns": replace(DEPTHWISE, image=(1, 1024, 4), channels=4,
+                                              kernel=(1, 3)),
     "few channels": replace(DEPTHWISE, image=(8, 8, 3), channels=3),
     "a last group": replace(DEPTHWISE, image=(8, 8, 15), channels=15),
     "large window": replace(DEPTHWISE, image=(9, 9, 8), channels=8, kernel=(5, 3)),
