@@ -25,7 +25,8 @@ from hw.link.receive import Reason, Type
 
 BAUD = 1_000_000
 SILENCE = 2.0                  # seconds without a byte, after which a frame counts as lost
-ATTEMPTS = 5
+ATTEMPTS = 5                   # silences in a row, after which nobody is there
+PATIENCE = 12                  # ... for somebody who has answered before: the line may be bad
 PIECE, SECTOR = 256, 4096      # bytes that are read or programmed, and erased, at a time
 
 
@@ -116,6 +117,7 @@ class Driver:
         before = self._decoder.damaged
         yield from self._decoder.feed(data)
         self.errors.damaged += self._decoder.damaged - before
+        self._met |= self._decoder.damaged > before      # (somebody is there, on a bad line)
 
     _heard, _met = 0.0, False
 
@@ -125,7 +127,8 @@ class Driver:
 
     def ask(self, kind: Type, payload: bytes, wanted: Type) -> Frame:
         """A command and its answer; asks again, as commands do no harm when they come twice."""
-        for attempt in range(ATTEMPTS):
+        attempt = 0
+        while attempt < (PATIENCE if self._met else ATTEMPTS):
             self._sequence = (self._sequence + 1) % 256
             self._write((b"\0" if attempt else b"") + encode(Frame(kind, self._sequence, payload)))
             self._heard = time.monotonic()
@@ -136,6 +139,7 @@ class Driver:
                         return frame
                     if frame.type == Type.NAK and Status.parse(frame).second == Reason.ADDRESS:
                         raise BoardError("the board does not let its bitstream be overwritten")
+            attempt += 1
             self.errors.silences += self._met      # (a board that starts is silent)
         raise BoardError(f"nobody answers on {self.port}; is the board programmed with a bitstream "
                          "of this project, and is it the right port?")
@@ -238,10 +242,16 @@ class Driver:
                 self._write(encode(frame))
             again = False
             for frame in self._frames():
-                if frame.type not in (Type.ACK, Type.RESULT, Type.NAK):
+                if frame.type not in (Type.ACK, Type.RESULT, Type.NAK, Type.WELCOME):
                     continue
                 status = Status.parse(frame)
-                flight.taken += (status.taken - flight.taken) % (1 << 16)
+                fresh = (status.taken - flight.taken) % (1 << 16)
+                if fresh > flight.sent - flight.taken:
+                    raise BoardError("the board has started afresh in the middle of a stream; is "
+                                     "its supply good, and is nobody else using it?")
+                flight.taken += fresh
+                if fresh:
+                    attempts = 0
                 while flight.frames and flight.frames[0][1] + len(flight.frames[0][2]) \
                         <= flight.taken:
                     flight.frames.popleft()
@@ -276,13 +286,16 @@ class Driver:
                 again, attempts = True, attempts + 1
                 self.errors.silences += 1
                 self._heard = time.monotonic()
-                if attempts == ATTEMPTS:
+                if attempts == PATIENCE:
                     raise BoardError(f"the board on {self.port} has stopped answering; "
                                      f"{sum(done):,} of {len(images):,} images were done")
                 if not flight.frames and not rest and not waiting:
                     for lost in flight.images[answered:]:  # the last results of all were lost
                         self._lost(lost, done, waiting)
                     answered = len(flight.images)
+                # What the board has it drops without a word; its WELCOME tells what it has. The
+                # zero ends a frame that lost its own.
+                self._write(b"\0" + encode(Frame(Type.HELLO)))
             if again:
                 for sequence, _, part in flight.frames:
                     self._write(encode(Frame(Type.DATA, sequence, part)))

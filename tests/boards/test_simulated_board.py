@@ -84,6 +84,20 @@ def test_bad_line(folder):
     assert len(answers) == len(inputs)
 
 
+def test_started_afresh(folder):
+    """A board that is reset while images are on their way does not get the rest of them."""
+    model = folder / "first.tflite"
+    _, board = board_of("icebreaker", model)
+    with plugged_in(board) as line, Driver(line.path) as driver:
+        answers = driver.stream([bytes(SIZES[0])] * 1000, SIZES[-1])
+        next(answers)
+        driver.reset()
+        with pytest.raises(BoardError) as refusal:
+            list(answers)
+    assert str(refusal.value) == ("the board has started afresh in the middle of a stream; is its "
+                                  "supply good, and is nobody else using it?")
+
+
 def test_unplugged(folder):
     model = folder / "first.tflite"
     _, board = board_of("icebreaker", model)
