@@ -1,4 +1,4 @@
-"""Operators that move bytes and compute nothing: see compiler/moves.py."""
+"""Operators that move bytes and compute nothing: see compiler/moves."""
 
 import math
 from collections.abc import Sequence
