@@ -70,7 +70,8 @@ def added_constants(graph: Graph, op: Operator, position: int,
     multiplier, shift, end = rule.multipliers[position], rule.shifts[position], rule.output
     unit = math.ldexp(multiplier, shift - 31 + 20)           # of x, at the common scale
     return tuple(
-        AddedConstant(multiplier, shift, signs[position], constant, round(constant / unit),
+        AddedConstant(multiplier, shift, signs[position], constant,
+                      round(constant / unit) if unit else 0,         # (x counts for nothing)
                       end.multiplier, end.shift, end.zero_point, end.low, end.high)
         for constant in scaled.tolist())
 
