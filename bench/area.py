@@ -42,14 +42,14 @@ SAMPLES = ((1, 1, 30, "ampt"), (1, 1 / 4, 30, "w"), (0, 1 / 2, 24, ""), (0, 1, 3
 
 def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
     """The engines to measure, each with its slot's bytes."""
-    target = board.target
-    seen = set()
+    target, seen = board.target, set()
+    store = target.stores[0]
     for scratchpad, slot, width, parts in SAMPLES:
         size = max(LEAST_SCRATCHPAD, int(target.engine.scratchpad_bytes * scratchpad))
         engine = replace(target.engine, scratchpad_bytes=size, multiplier_width=width,
                          **{name: name[0] in parts and getattr(target.engine, name)
                             for name in PARTS})
-        slot_bytes = target.slot_bytes if target.flash_dq else int(target.slot_bytes * slot)
+        slot_bytes = 0 if store.flash_dq else int(store.slot_bytes * slot)
         if (engine, slot_bytes) not in seen:
             seen.add((engine, slot_bytes))
             yield engine, slot_bytes
@@ -58,10 +58,11 @@ def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
 def design(board: Board, engine: EngineConfig, slot_bytes: int) -> Design:
     """A board with an engine, without a model."""
     target = board.target
+    store = target.stores[0]
     return Design(target, None, b"", SystemConfig(
         engine=engine, clock_hz=target.clock_hz, board=target.number, ring_bytes=target.ring_bytes,
-        engine_name=engine_hash(engine), flash_dq=target.flash_dq, store_base=target.store_base,
-        slot_bytes=slot_bytes))
+        engine_name=engine_hash(engine), flash_dq=store.flash_dq, store_base=store.base,
+        slot_bytes=slot_bytes or store.slot_bytes))
 
 
 def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:

@@ -21,7 +21,7 @@ from compiler.cycles import predict
 from compiler.errors import ModelError
 from compiler.program import Program
 from compiler.reader import read_model
-from compiler.size import fit, slot_of
+from compiler.size import fit, store_of
 from compiler.targets import TARGETS, Target
 from sim.rtl import RtlEngine
 
@@ -47,14 +47,14 @@ def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
     """A model's row, and whether the simulation agreed."""
     try:
         program = fit(read_model(model), target.engine, "litert")
-        slot_of(program, target)
+        store = store_of(program, target)
     except ModelError as error:
         return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True
     cycles = predict(program, IMAGES, target).per_image
     macs = sum(layer.macs for layer in program.layers)
     return [model.stem, f"{cycles:,}", f"{macs / cycles / target.engine.macs:.1%}",
             f"{target.clock_hz / cycles:,.0f}", f"{program.plan.peak_bytes:,}",
-            f"{len(program.tape):,}", "flash" if target.flash_dq else "block RAM",
+            f"{len(program.tape):,}", "flash" if store.flash_dq else "block RAM",
             ], not simulate or agrees(program)
 
 

@@ -15,6 +15,7 @@ from boards.session import compile_for
 from compiler.arguments import array_file, positive, seconds
 from compiler.errors import DataError, ModelError, ToolError
 from compiler.numerics import PROFILES
+from compiler.targets import Store
 from sim.design import graph_of, image_of
 from sim.run import MODEL
 
@@ -111,12 +112,19 @@ def show(args: argparse.Namespace, found, text: str) -> None:
     print(json.dumps(found, indent=1) if args.json else text, flush=True)
 
 
+def described(store: Store) -> str:
+    """Where a tape may lie."""
+    if not store.flash_dq:
+        return f"{store.slot_bytes // 1024} KiB of block RAM"
+    return f"flash, {store.flash_dq} bits " + ("a cycle" if store.flash_cycles == 1
+                                               else f"in {store.flash_cycles} cycles")
+
+
 def list_boards(args: argparse.Namespace) -> int:
     """``list``."""
     found = [{"name": one.name, "title": one.title, "macs": one.target.engine.macs,
               "clock_mhz": one.target.clock_hz / 1e6,
-              "tape": f"flash, {one.target.flash_dq} bits a cycle" if one.target.flash_dq
-              else f"{one.target.slot_bytes // 1024} KiB of block RAM",
+              "tape": " or ".join(map(described, one.target.stores)),
               "serial": f"{one.usb[0]:04x}:{one.usb[1]:04x}" if one.usb else "any adapter",
               "programmed_with": "openFPGALoader " + " ".join(one.programmer)}
              for one in BOARDS.values()]

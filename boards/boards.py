@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from amaranth.build import Attrs, Platform
+from amaranth.build import Attrs, Pins, PinsN, Platform, Resource, Subsignal
 from amaranth_boards import icebreaker, orangecrab_r0_2, ulx3s, upduino_v3
 from amaranth_boards.ice40_hx8k_b_evn import ICE40HX8KBEVNPlatform
 from amaranth_boards.resources import UARTResource
@@ -54,23 +54,30 @@ class HX8K(LogicCells, ICE40HX8KBEVNPlatform):
     """The HX8K's cells behind the hooks."""
 
 
-def mixed(cells: type, platform: type) -> type:
-    """A platform with cells behind the hooks."""
-    return type(platform.__name__, (cells, platform), {})
+def config_flash(cs: str, dq: str) -> Resource:
+    """The flash that an ECP5 boots from; only the cell USRMCLK can give its clock. Four lines: the
+    upper two are to be up while the lower two read."""
+    return Resource("config_flash", 0, Subsignal("cs", PinsN(cs, dir="o")),
+                    Subsignal("dq", Pins(dq, dir="io")),
+                    Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP"))
 
 
 class OrangeCrab(Logic, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
     """A UART on its header: receives on pin 0, sends on pin 1."""
 
     resources = [*orangecrab_r0_2.OrangeCrabR0_2_25FPlatform.resources,
+                 config_flash("U17", "U18 T18 R18 N18"),
                  UARTResource(0, rx="N17", tx="M18", attrs=Attrs(IO_TYPE="LVCMOS33"))]
 
 
 def ulx3s_board(size: str, device: str, cells: type, platform: type) -> Board:
     """The ULX3S with an ECP5 of one of its sizes."""
-    return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, mixed(cells, platform),
+    resources = [*platform.resources, config_flash("R2", "W2 V2 Y2 W1")]
+    platform = type(platform.__name__, (cells, platform), {"resources": resources})
+    return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, platform,
                  ("clk25", 25_000_000), (device, "--package", "CABGA381", "--speed", "6"),
-                 (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS)
+                 (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
+                 flash_resource="config_flash")
 
 
 UP5K_PNR = ("--up5k", "--package", "sg48")
@@ -92,6 +99,7 @@ BOARDS = {board.name: board for board in (
     ulx3s_board("45F", "--45k", Slices, ulx3s.ULX3S_45F_Platform),
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
-          (24, 40, 48, 60, 80, 100), None, ("-b", "orangecrab")),
+          (24, 40, 48, 60, 80, 100), None, ("-b", "orangecrab"),
+          flash_resource="config_flash"),
 )}
 DEFAULT = BOARDS["icebreaker"]

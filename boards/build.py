@@ -162,7 +162,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
         return hashlib.sha256(data).hexdigest()
     whole = manifest(program) | {
         "board": board.name, "clock_hz": found.config.clock_hz,
-        "slot_address": board.target.store_base if board.target.flash_dq else None,
+        "slot_address": found.config.store_base if found.config.flash_dq else None,
         "slot_sha256": digest(found.image), "bitstream": name,
         "bitstream_sha256": digest(bitstream), "build": found.config.build_name.hex(),
         "tools": {tool: tool_version(tool) for tool in ("yosys", board.family.nextpnr)},

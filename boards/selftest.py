@@ -8,7 +8,7 @@ import numpy as np
 from boards.boards import Board
 from boards.driver import Driver
 from boards.session import Session, open_session
-from compiler.cycles import predict
+from compiler.cycles import latencies
 from compiler.golden import Golden
 from sim.compare import equal_images
 from sim.made import crc_of_made
@@ -35,7 +35,7 @@ def selftest(board: Board, port: str, model: Path, *, profile: str, silence: flo
         wanted = Golden(device, program.profile).run(inputs)
         right = np.array(crc_of_made(program, inputs)) == crcs
         equal = equal_images(outputs, wanted) & right
-        predicted = predict(program, 1, board.target, patient=True).after_input[0]
+        predicted = latencies(program, session.target)
         report = {
             "board": board.name, "port": port, "model": program.graph.name, "vectors": VECTORS,
             "equal": int(equal.sum()), "layers": len(program.layers),
@@ -63,14 +63,19 @@ def first_wrong(session: Session, inputs: list[np.ndarray]) -> str:
     return layers[low].name if low < len(layers) else "none: the output alone differs"
 
 
+def either(numbers: list[int]) -> str:
+    """Some numbers for people."""
+    return " or ".join(f"{number:,}" for number in numbers)
+
+
 def text(report: dict) -> str:
     """The report for people."""
     lines = [f"board      {report['board']} on {report['port']}",
              f"model      {report['model']}, {report['layers']} layers",
              f"vectors    {report['equal']} of {report['vectors']} right in every byte of every "
              "layer",
-             f"cycles     {', '.join(f'{n:,}' for n in report['cycles_after_input'])}; "
-             f"{report['predicted_cycles']:,} predicted"]
+             f"cycles     {either(report['cycles_after_input'])}; "
+             f"{either(report['predicted_cycles'])} predicted"]
     if report["first_wrong_layer"]:
         lines.append(f"wrong      the first layer that differs is {report['first_wrong_layer']}")
     return "\n".join(lines)

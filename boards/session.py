@@ -1,7 +1,7 @@
 """A board and the model that it runs: what streaming and testing have in common."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +11,9 @@ from boards.driver import BoardError, Driver, model_header
 from compiler.image import Header, engine_hash
 from compiler.program import Program, compile_model, output_bytes
 from compiler.size import engines
+from compiler.targets import Target
 from hw.config import HEADER_BYTES
-from hw.link.codec import Info
+from hw.link.codec import Info, Welcome
 from sim.design import graph_of, image_of
 from sim.device import from_stream, to_stream
 
@@ -23,6 +24,7 @@ class Session:
 
     driver: Driver
     info: Info
+    target: Target             # with the store that was built
     program: Program
 
     def run(self, inputs: Sequence[np.ndarray], progress: Callable[[int], object] = lambda n: None,
@@ -64,4 +66,6 @@ def open_session(board: Board, driver: Driver, model: Path, profile: str) -> Ses
     if model_header(welcome) != Header.parse(image_of(program)[:HEADER_BYTES]):
         raise BoardError(f"the board holds another model than {model.name}, profile {profile}; "
                          "load it with python -m boards load")
-    return Session(driver, welcome.info, program)
+    in_memory = welcome.has(Welcome.IN_MEMORY)
+    stores = tuple(store for store in board.target.stores if in_memory == (store.flash_dq == 0))
+    return Session(driver, welcome.info, replace(board.target, stores=stores), program)

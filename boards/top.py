@@ -1,6 +1,6 @@
 """A board's top: the system, its clock, and the buffers of its pins."""
 
-from amaranth import ClockDomain, Elaboratable, Module
+from amaranth import ClockDomain, Const, Elaboratable, Instance, Module, Signal
 from amaranth.lib import io
 from amaranth.lib.cdc import ResetSynchronizer
 
@@ -41,9 +41,15 @@ class Top(Elaboratable):
 
     def connect_flash(self, m, port, flash):
         """The chip's pins behind registers; its clock is told for both halves of a cycle."""
-        m.submodules.flash_cs  = cs  = io.FFBuffer("o", port.cs)
-        m.submodules.flash_clk = clk = io.DDRBuffer("o", port.clk)
-        m.d.comb += [cs.o.eq(flash.cs), clk.o.eq(flash.sck)]
+        m.submodules.flash_cs = cs = io.FFBuffer("o", port.cs)
+        m.d.comb += cs.o.eq(flash.cs)
+        if self.config.flash_cycles == 1:
+            m.submodules.flash_clk = clk = io.DDRBuffer("o", port.clk)
+            m.d.comb += clk.o.eq(flash.sck)
+        else:                                    # (Lattice FPGA-TN-02039: user access to the clock)
+            sck = Signal()
+            m.d.sync += sck.eq(flash.sck[1])
+            m.submodules.flash_clk = Instance("USRMCLK", i_USRMCLKI=sck, i_USRMCLKTS=Const(0))
         if self.config.flash_dq == 1:
             m.submodules.flash_copi = copi = io.FFBuffer("o", port.copi)
             m.submodules.flash_cipo = cipo = io.FFBuffer("i", port.cipo)
@@ -57,7 +63,7 @@ class Top(Elaboratable):
                              flash.dq_i[index].eq(dq.i[0])]
                 m.d.sync += flash.dq_mid[index].eq(dq.i[1])
         else:
-            for index in range(self.config.flash_dq):
+            for index in range(len(port.dq)):
                 m.submodules[f"flash_dq{index}"] = dq = io.FFBuffer("io", port.dq[index])
                 m.d.comb += [dq.o.eq(flash.dq_o[index]), dq.oe.eq(flash.dq_oe[index]),
                              flash.dq_i[index].eq(dq.i)]

@@ -40,10 +40,10 @@ class Measurement:
         """What was measured, whatever its netlist was at the time."""
         return self.board, self.engine, self.slot_bytes
 
-    def of_kind(self, board: str, engine: dict[str, Any]) -> bool:
-        """Whether it tells something of ``engine`` on ``board``."""
-        return self.board == board and self.engine | {name: engine[name] for name in CHOSEN} \
-            == engine
+    def of_kind(self, board: str, engine: dict[str, Any], slot_bytes: int) -> bool:
+        """Whether it tells something of ``engine`` on ``board``, with a store of the same kind."""
+        return self.board == board and bool(self.slot_bytes) == bool(slot_bytes) \
+            and self.engine | {name: engine[name] for name in CHOSEN} == engine
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ def measurements() -> tuple[Measurement, ...]:
 
 
 def estimate(board: str, engine: EngineConfig, slot_bytes: int) -> dict[str, Estimate]:
-    """What ``engine`` takes, by kind; nothing where no such engine was measured on the board."""
+    """What ``engine`` takes, by kind; nothing where no such engine was measured on the board. The
+    tape is in a memory of ``slot_bytes``, or with 0 in flash."""
     wanted = asdict(engine)
-    rows = [row for row in measurements() if row.of_kind(board, wanted)]
+    rows = [row for row in measurements() if row.of_kind(board, wanted, slot_bytes)]
     if len(rows) < 2:
         return {}
     wanted_row = Measurement(board, rows[0].family, wanted, slot_bytes, "")
@@ -96,7 +97,7 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
 def cell_features(row: Measurement) -> list[float]:
     """What logic cells grow with: widths of addresses, of the multiplier, and what is left out."""
     return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
-            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes)]
+            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes or 1)]
 
 
 def block_features(row: Measurement) -> list[float]:

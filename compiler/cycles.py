@@ -54,11 +54,12 @@ class Prediction:
 
 
 def predict(program: Program, images: int = 1, target: Target | None = None,
-            patient: bool = False) -> Prediction:
+            patient: bool = False, phase: int = 0) -> Prediction:
     """The schedule of ``images`` inferences in a row, from the engine's reset on.
 
     The tape comes from where the ``target`` has it, or without one from a ROM beside the engine.
-    An engine that is ``patient`` waits for each image's input until all else is at rest.
+    An engine that is ``patient`` waits for each image's input until all else is at rest, and
+    ``phase`` cycles more.
     """
     engine = EngineTime(program.config, tape_of(program, target))
     ends: list[tuple[int, ...]] = []
@@ -75,13 +76,22 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
             spent.append(spent[-period])
             continue
         if patient:
-            engine.input = max(engine.idle, engine.input) + LONG
+            engine.input = max(engine.idle, engine.input) + LONG + phase
         engine.spent.clear()
         ends.append(tuple(engine.run(layer) for layer in program.layers))
         given.append(engine.input)
         spent.append(tuple(engine.spent))
         engine.end_tape()
     return Prediction(tuple(ends), tuple(given), spent[-1])
+
+
+def latencies(program: Program, target: Target) -> list[int]:
+    """Of the engine on its board, cycles from an image's last input byte to its last output byte,
+    where the line takes longer than all else. There are as many as phases of the flash's clock in
+    which that byte may come."""
+    phases = target.store_for(len(program.tape)).flash_cycles
+    return sorted({predict(program, 1, target, patient=True, phase=phase).after_input[0]
+                   for phase in range(phases)})
 
 
 class EngineTime:

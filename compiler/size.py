@@ -14,7 +14,7 @@ from compiler.lower import lower, lower_operator
 from compiler.places import VIEWS, Addresses, alone
 from compiler.planning import plan_places
 from compiler.program import Prepared, Program, assemble, prepare
-from compiler.targets import Target
+from compiler.targets import Store, Target
 from hw.config import TAPE_OFFSET, EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
@@ -75,16 +75,18 @@ def narrowest(device: Graph, engine: EngineConfig, profile: str
     return engine, *lower(device, profile, engine)           # or all reasons why not
 
 
-def slot_of(program: Program, target: Target) -> int:
-    """Bytes of the slot that holds the program on its board; ModelError where there is no room."""
-    size = TAPE_OFFSET + len(program.tape)
-    if size > target.slot_bytes:
+def store_of(program: Program, target: Target) -> Store:
+    """Where the board holds the program, a memory no larger than it must be; ModelError where there
+    is no room."""
+    size, store = TAPE_OFFSET + len(program.tape), target.store_for(len(program.tape))
+    if size > store.slot_bytes:
         raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
-                         f"{target.slot_bytes:,} bytes would have to hold {size:,}; take a board "
+                         f"{store.slot_bytes:,} bytes would have to hold {size:,}; take a board "
                          "with a larger store, or a smaller model")
-    if target.flash_dq:
-        return target.slot_bytes
-    return min(target.slot_bytes, ceil_div(size, SLOT_STEP) * SLOT_STEP)
+    if store.flash_dq:
+        return store
+    return replace(store, slot_bytes=min(store.slot_bytes,
+                                         ceil_div(size, SLOT_STEP) * SLOT_STEP))
 
 
 def engines(engine: EngineConfig) -> Iterator[EngineConfig]:

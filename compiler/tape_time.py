@@ -12,10 +12,10 @@ def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape"
     """Where a target's tape comes from; without one from a ROM beside the engine."""
     if target is None:
         return MemoryTape()
-    if not target.flash_dq:
+    store, beat = target.store_for(len(program.tape)), program.config.tape_bytes
+    if not store.flash_dq:
         return MemoryTape(late=1)
-    beat = program.config.tape_bytes
-    return FlashTape(len(program.tape) // beat, beat, target.flash_dq)
+    return FlashTape(len(program.tape) // beat, beat, store.flash_dq, store.flash_cycles)
 
 
 class Repeats:
@@ -55,24 +55,30 @@ class MemoryTape:
 
 
 class FlashTape:
-    """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken."""
+    """A tape in flash (hw/flash.py): a beat begins when the one but last before it is taken. A
+    flash that is slow (hw/slow_flash.py) does so with each ``step`` of its clock, in cycles."""
 
-    def __init__(self, beats: int, beat_bytes: int, dq: int) -> None:
+    def __init__(self, beats: int, beat_bytes: int, dq: int, step: int = 1) -> None:
         self.beats  = beats                                    # of the whole tape
-        self.pulses = 8 * beat_bytes // dq                     # of the flash's clock, for a beat
-        self.start  = DESELECTED_CYCLES + READ_CYCLES[dq]      # until it gives its first bit
-        self.late   = PAD_CYCLES[dq] + 1
+        self.step   = step
+        self.length = step * 8 * beat_bytes // dq              # of a beat
+        self.start  = step * (DESELECTED_CYCLES + READ_CYCLES[dq])     # until the first bit
+        self.late   = step * (PAD_CYCLES[dq] + 1)
         self.index  = 0
         self.begins = self.start          # when the next beat does, at the earliest
         self.taken  = self.before = -1    # the last beat that was taken, and the one before it
 
+    def after(self, cycle: int) -> int:
+        """The first step behind a cycle."""
+        return cycle + 1 + (self.begins - cycle - 1) % self.step
+
     def take(self, count: int, earliest: int) -> int:
         """As ``MemoryTape.take``."""
         for _ in range(count):
-            begins = max(self.begins, self.before + 1)
-            there = max(begins + self.pulses + self.late, self.taken + 1)
+            begins = max(self.begins, self.after(self.before))
+            there = max(begins + self.length + self.late, self.after(self.taken))
             self.index += 1
-            self.begins = begins + self.pulses
+            self.begins = begins + self.length
             if self.index == self.beats:  # and from the beginning, with a command of its own
                 self.index = 0
                 self.begins += self.start

@@ -2,30 +2,45 @@
 
 from dataclasses import dataclass, replace
 
-from hw.config import EngineConfig
+from hw.config import TAPE_OFFSET, EngineConfig
 
 LINE_BAUD = 1_000_000          # of the line between host and board
 LINE_OVERHEAD = 1.03           # of frames around bytes of input
 
 
 @dataclass(frozen=True)
+class Store:
+    """Where tapes come from: a memory of ``slot_bytes`` on the chip, or a flash chip.
+
+    The flash gives ``flash_dq`` bits in ``flash_cycles`` cycles of the engine (hw/flash.py), and
+    two slots of ``slot_bytes`` begin in it at ``base``.
+    """
+
+    slot_bytes: int
+    flash_dq: int = 0              # 0: a memory
+    flash_cycles: int = 1
+    base: int = 0
+
+
+@dataclass(frozen=True)
 class Target:
     """``clock_hz`` is the engine's clock on the board, unless a build chooses another.
 
-    The tape comes from a flash chip that gives ``flash_dq`` bits a cycle (hw/flash.py), in which
-    two slots of ``slot_bytes`` begin at ``store_base``; where that is 0, from a memory of
-    ``slot_bytes`` on the chip. ``ring_bytes`` of input may wait for the engine. The bitstream tells
-    the host ``number``.
+    A tape lies in the first of the ``stores`` that has room for it. ``ring_bytes`` of input may
+    wait for the engine. The bitstream tells the host ``number``.
     """
 
     name: str
     number: int
     engine: EngineConfig
     clock_hz: int
-    flash_dq: int = 0
-    store_base: int = 0
-    slot_bytes: int = 1 << 20
+    stores: tuple[Store, ...]
     ring_bytes: int = 4096
+
+    def store_for(self, tape_bytes: int) -> Store:
+        """The first store with room for a tape, or the last, where none has it."""
+        size = TAPE_OFFSET + tape_bytes
+        return next((store for store in self.stores if store.slot_bytes >= size), self.stores[-1])
 
 
 # Sixteen multipliers, and as little around them as an iCE40UP5K has room for.
@@ -46,19 +61,21 @@ ECP5_45 = replace(ECP5, rows=8, results=16)
 # A quarter of that.
 ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1)
 
-ABOVE_BITSTREAM = 1 << 20      # in a flash chip
+# Flash chips. Those of ECP5 boards get their clock through a cell that has no registers (USRMCLK),
+# so that a pulse takes two cycles; and which of them have four data lines, nobody knows.
+WITH_DDR = Store(1 << 20, flash_dq=8, base=1 << 20)
+TWO_LINES = Store(1 << 20, flash_dq=2, base=1 << 20)
+BEHIND_ECP5 = Store(1 << 20, flash_dq=2, flash_cycles=2, base=2 << 20)
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", 1, UP5K, 24_000_000, flash_dq=8, store_base=ABOVE_BITSTREAM,
-           ring_bytes=2048),
-    Target("upduino", 2, UP5K, 24_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM,
-           ring_bytes=2048),
-    Target("hx8k", 3, HX8K, 48_000_000, flash_dq=2, store_base=ABOVE_BITSTREAM, ring_bytes=1024),
-    Target("ulx3s-25f", 4, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-85f", 5, ECP5, 60_000_000, slot_bytes=1 << 18),
-    Target("ulx3s-12f", 7, ECP5_25, 60_000_000, slot_bytes=1 << 16),
-    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, slot_bytes=1 << 16),
-    Target("orangecrab", 6, ECP5_25, 60_000_000, slot_bytes=1 << 16),
+    Target("icebreaker", 1, UP5K, 24_000_000, (WITH_DDR,), ring_bytes=2048),
+    Target("upduino", 2, UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
+    Target("hx8k", 3, HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
+    Target("ulx3s-25f", 4, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-85f", 5, ECP5, 60_000_000, (Store(1 << 18), BEHIND_ECP5)),
+    Target("ulx3s-12f", 7, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("orangecrab", 6, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
 )}
 DEFAULT = TARGETS["icebreaker"]
 

@@ -20,8 +20,8 @@ from compiler.places import VIEWS, alone
 from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
-from compiler.size import fit, slot_of
-from compiler.targets import TARGETS, Target, line_images_per_second
+from compiler.size import fit, store_of
+from compiler.targets import TARGETS, Store, Target, line_images_per_second
 from hw.config import EngineConfig
 
 IMAGES = 3                     # from the third on, each takes as long as the one before
@@ -53,7 +53,7 @@ class Verdict:
     reasons: tuple[Finding, ...]
     plan: Plan | None
     program: Program | None = None
-    slot_bytes: int = 0
+    store: Store | None = None
     area: dict[str, Estimate] = field(default_factory=dict)
     prediction: Prediction | None = None
 
@@ -121,11 +121,11 @@ def on_board(found: Verdict) -> Verdict:
     if program is None:
         return found
     reasons = Reasons()
-    slot_bytes = target.slot_bytes
+    store = target.store_for(len(program.tape))
     with reasons.of():
-        slot_bytes = slot_of(program, target)
-    area = estimate(target.name, program.config, slot_bytes)
-    return replace(found, slot_bytes=slot_bytes, area=area,
+        store = store_of(program, target)
+    area = estimate(target.name, program.config, 0 if store.flash_dq else store.slot_bytes)
+    return replace(found, store=store, area=area,
                    reasons=(*reasons.findings(), *too_large(target, area)),
                    prediction=predict(program, IMAGES, target))
 
@@ -203,7 +203,8 @@ def document(examined: Examined, verdict: Verdict) -> dict[str, Any]:
             "most": target.engine.scratchpad_bytes,
             "used": plan.peak_bytes, "map": memory_map(examined, plan)},
     }
-    if program is None or verdict.prediction is None:
+    store = verdict.store
+    if program is None or verdict.prediction is None or store is None:
         return found
     ends = verdict.prediction.ends
     cycles = verdict.prediction.per_image
@@ -211,10 +212,10 @@ def document(examined: Examined, verdict: Verdict) -> dict[str, Any]:
     return found | {
         "engine": asdict(program.config),
         "macs_per_cycle": program.config.macs,
-        "tape": {"bytes": len(program.tape), "room": target.slot_bytes,
-                 "kept_in": "flash" if target.flash_dq else "block RAM",
-                 "slot_bytes": verdict.slot_bytes,
-                 "address": target.store_base if target.flash_dq else None},
+        "tape": {"bytes": len(program.tape), "room": target.store_for(len(program.tape)).slot_bytes,
+                 "kept_in": "flash" if store.flash_dq else "block RAM",
+                 "slot_bytes": store.slot_bytes,
+                 "address": store.base if store.flash_dq else None},
         "device": {kind: asdict(verdict.area[kind]) for kind in KINDS if kind in verdict.area},
         "macs": sum(layer.macs for layer in program.layers),
         "cycles_per_image": cycles,

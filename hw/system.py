@@ -20,6 +20,7 @@ from .link.send import FrameSender
 from .link.uart import Receiver, Transmitter
 from .memory_store import MemoryStore
 from .monitor import Monitor
+from .slow_flash import SlowFlash
 
 BAUD = 1_000_000
 INFO = struct.Struct("<BBHBBHI4x8s8s")
@@ -36,7 +37,9 @@ class SystemConfig:
     clock_hz: int = 24_000_000
     baud: int = BAUD
     ring_bytes: int = 4096         # of input that waits for the engine; a power of two
-    flash_dq: int = 0              # data lines of the flash; 0: the store is a memory on the chip
+    flash_dq: int = 0              # bits of the flash in a cycle of its clock; 0: the store is a
+                                   # memory on the chip
+    flash_cycles: int = 1          # of the system's clock in one of the flash's: 1 or 2
     store_base: int = 0            # where slot 0 begins
     slot_bytes: int = 1 << 20      # slot 1 lies behind slot 0; a memory has but one
     store_init: bytes = b""        # what the memory holds from the bitstream on
@@ -100,7 +103,8 @@ class System(wiring.Component):
 
         # The store: the engine reads beats of tape, all others bytes.
         if config.flash_dq:
-            m.submodules.store = store = Flash(beat_bytes=beat_bytes, dq=config.flash_dq)
+            flash = Flash(beat_bytes=beat_bytes, dq=config.flash_dq)
+            m.submodules.store = store = flash if config.flash_cycles == 1 else SlowFlash(flash)
             connect(m, store.pins, flipped(self.flash))
         else:
             m.submodules.store = store = MemoryStore(

@@ -8,7 +8,7 @@ from compiler.image import engine_hash, slot_image
 from compiler.ir import Graph
 from compiler.program import Program
 from compiler.reader import read_model
-from compiler.size import fit, slot_of
+from compiler.size import fit, store_of
 from compiler.targets import Target
 from hw.system import SystemConfig
 from sim.made import crc_of_made, golden_vector
@@ -37,10 +37,10 @@ def image_of(program: Program) -> bytes:
 def design(target: Target, model: Path, profile: str, clock_hz: int | None = None) -> Design:
     """Compiles the model for an engine of its size. ModelError where the board has no room."""
     program = fit(graph_of(model), target.engine, profile)
-    slot_bytes = slot_of(program, target)
+    store = store_of(program, target)
     image = image_of(program)
     return Design(target, program, image, SystemConfig(
         engine=program.config, clock_hz=clock_hz or target.clock_hz, board=target.number,
         ring_bytes=target.ring_bytes, engine_name=engine_hash(program.config),
-        flash_dq=target.flash_dq, store_base=target.store_base, slot_bytes=slot_bytes,
-        store_init=b"" if target.flash_dq else image))
+        flash_dq=store.flash_dq, flash_cycles=store.flash_cycles, store_base=store.base,
+        slot_bytes=store.slot_bytes, store_init=b"" if store.flash_dq else image))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from compiler.cycles import predict
+from compiler.cycles import latencies, predict
 from compiler.layer_time import CAUSES
 from compiler.program import Program
 from sim.compare import Difference
@@ -54,10 +54,10 @@ class Report:
         return few.total + (self.images - len(few.ends)) * few.per_image
 
     @property
-    def predicted_after_input(self) -> int | None:
+    def predicted_after_input(self) -> list[int] | None:
         """On the board, from an image's last byte of input to its last byte of output."""
         return None if self.program is None \
-            else predict(self.program, 1, self.job.target, patient=True).after_input[0]
+            else latencies(self.program, self.job.target)
 
     @property
     def cycles_per_image(self) -> float | None:
@@ -72,6 +72,12 @@ class Report:
         """The same with the tape coming from where the board has it; predicted."""
         return None if self.program is None \
             else predict(self.program, PREDICTED_IMAGES, self.job.target).per_image
+
+    @property
+    def in_flash(self) -> bool:
+        """Whether the board keeps the tape in its flash chip."""
+        return self.program is not None \
+            and self.job.target.store_for(len(self.program.tape)).flash_dq > 0
 
     @property
     def images_per_second(self) -> float | None:
@@ -165,7 +171,8 @@ def text(report: Report) -> str:
     elif device is not None:
         lines += [
             f"cycles     {', '.join(f'{n:,}' for n in sorted(set(device.after_input)))} from an "
-            f"image's last byte in to its last one out, {report.predicted_after_input:,} predicted",
+            "image's last byte in to its last one out, "
+            f"{' or '.join(f'{n:,}' for n in report.predicted_after_input or ())} predicted",
             f"simulated  {device.simulated_cycles:,} cycles in {report.seconds:.1f} s: "
             f"{device.simulated_cycles / report.seconds / 1e6:,.2f} million a second"]
     lines.append(f"took       {report.wall_seconds:.1f} s")
@@ -184,7 +191,7 @@ def timing(report: Report, device: DeviceRun, count: str, board: str) -> list[st
         f"cycles     {report.cycles_per_image:,} an image; {device.cycles:,} for {count}, "
         f"{report.predicted_cycles:,} predicted",
         f"speed      {report.images_per_second:,.1f} images/s on {board}, its tape coming from "
-        + ("flash: " if report.job.target.flash_dq else "block RAM: ")
+        + ("flash: " if report.in_flash else "block RAM: ")
         + f"{report.board_cycles_per_image:,} cycles an image",
         "",
         f"{'layer':<{width}} {'MACs':>11} {'array':>6} {'cycles':>10}  of these:"

@@ -36,7 +36,7 @@ class NetlistEngine:
             raise ModelError(f"{folder} holds no build; {remedy}") from None
         if board != target.name:
             raise ModelError(f"{folder} holds a build for {board}, not {target.name}; {remedy}")
-        if not target.flash_dq:
+        if not target.stores[0].flash_dq:
             raise ModelError(f"{target.name} has no netlist that can be simulated: Yosys carries "
                              "no models of the ECP5's memories and multipliers")
         found = design(target, model, profile, clock_hz)

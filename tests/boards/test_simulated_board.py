@@ -2,6 +2,7 @@
 
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,8 +11,9 @@ from small_models import dense
 
 from boards.__main__ import main
 from boards.driver import BoardError, Driver
-from compiler.cycles import predict
+from compiler.cycles import latencies
 from compiler.golden import Golden
+from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.board import SimulatedBoard
 
@@ -48,23 +50,25 @@ def refused(capsys, code, *argv):
     return err.rstrip("\n")
 
 
-@pytest.mark.parametrize("name", BOARDS)
-def test_stream_and_selftest(capsys, folder, name):
-    """Every byte is the golden model's, and every cycle the prediction's."""
+@pytest.mark.parametrize("name, store", (*((name, 0) for name in BOARDS), ("ulx3s-25f", 1)))
+def test_stream_and_selftest(capsys, monkeypatch, folder, name, store):
+    """Every byte is the golden model's, and every cycle the prediction's, wherever the tape is."""
     model = folder / "first.tflite"
+    monkeypatch.setitem(TARGETS, name, replace(TARGETS[name], stores=TARGETS[name].stores[store:]))
     found, board = board_of(name, model)
-    predicted = predict(found.program, 1, found.target, patient=True).after_input
+    predicted = latencies(found.program, found.target)
     with plugged_in(board) as line:
         options = (model, "--board", name, "--port", line.path, "--json")
         code, out, _ = run(capsys, "stream", *options, "--inputs", folder / "inputs.npy")
         report = json.loads(out)
         assert (code, report["equal_to_golden"], report["images"]) == (0, 40, 40)
-        assert report["cycles_after_input"] == predicted
+        assert set(report["cycles_after_input"]) <= set(predicted)
         assert not any(report["link_errors"].values())
         code, out, _ = run(capsys, "selftest", *options)
         report = json.loads(out)
         assert (code, report["equal"], report["first_wrong_layer"]) == (0, 8, None)
-        assert report["cycles_after_input"] == [report["predicted_cycles"]] == predicted
+        assert set(report["cycles_after_input"]) <= set(predicted)
+        assert report["predicted_cycles"] == predicted
     assert not board.machine["broken"] and board.machine["verdict"]
 
 

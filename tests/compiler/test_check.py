@@ -66,7 +66,8 @@ def test_figures_are_those_of_the_build(capsys, path):
         assert (one["tape"]["bytes"], one["scratchpad"]["used"], one["scratchpad"]["bytes"]) == (
             len(program.tape), program.plan.peak_bytes, program.config.scratchpad_bytes)
         assert one["macs"] == sum(layer.macs for layer in program.layers)
-        assert one["tape"]["kept_in"] == ("flash" if target.flash_dq else "block RAM")
+        assert one["tape"]["kept_in"] == (
+            "flash" if target.store_for(len(program.tape)).flash_dq else "block RAM")
 
 
 def test_memory_map(capsys):

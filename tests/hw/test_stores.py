@@ -11,6 +11,7 @@ from simulation import simulate, stall
 from hw.config import PAD_CYCLES
 from hw.flash import Flash, Operation
 from hw.memory_store import MemoryStore
+from hw.slow_flash import SlowFlash
 from sim.flash_chip import FlashChip
 
 DEPTH, BASE = 1 << 14, 1 << 16
@@ -20,8 +21,11 @@ CONTENT = random.Random(0).randbytes(DEPTH)
 class FlashOnBoard(wiring.Component):
     """The flash reader, the registers of its pads, and a chip."""
 
-    def __init__(self, beat_bytes, dq):
+    def __init__(self, beat_bytes, dq, slow=False):
         self.flash = Flash(beat_bytes=beat_bytes, dq=dq)
+        self.pads  = PAD_CYCLES[dq]
+        if slow:
+            self.flash = SlowFlash(self.flash)
         self.chip  = FlashChip(depth=DEPTH, base=BASE)
         super().__init__({name: member for name, member in self.flash.signature.members.items()
                           if name != "pins"})
@@ -36,7 +40,7 @@ class FlashOnBoard(wiring.Component):
         m.d.sync += [outside.cs.eq(inside.cs), outside.sck.eq(inside.sck),
                      outside.dq_o.eq(inside.dq_o), outside.dq_oe.eq(inside.dq_oe)]
         taken = Cat(outside.dq_i, outside.dq_mid)
-        for stage in range(PAD_CYCLES[self.flash.dq] - 1):
+        for stage in range(self.pads - 1):
             after = Signal.like(taken, name=f"taken{stage}")
             m.d.sync += after.eq(taken)
             taken = after
@@ -46,6 +50,10 @@ class FlashOnBoard(wiring.Component):
 
 def flash(dq, beat_bytes):
     return FlashOnBoard(beat_bytes, dq)
+
+
+def slow_flash(dq, beat_bytes):
+    return FlashOnBoard(beat_bytes, dq, slow=True)
 
 
 def memory(_, beat_bytes):
@@ -102,9 +110,9 @@ async def beats_of(ctx, dut, count, rng, stalls):
 
 STORES = pytest.mark.parametrize("make, base, dq, beat_bytes", (
     (flash, BASE, 1, 4), (flash, BASE, 2, 4), (flash, BASE, 4, 4), (flash, BASE, 4, 8),
-    (flash, BASE, 8, 4),
+    (flash, BASE, 8, 4), (slow_flash, BASE, 1, 4), (slow_flash, BASE, 2, 8),
     (memory, 0, 0, 4), (memory, 0, 0, 32)),
-    ids=("x1", "x2", "x4", "x4 wide", "x4 ddr", "memory", "memory wide"))
+    ids=("x1", "x2", "x4", "x4 wide", "x4 ddr", "x1 slow", "x2 slow", "memory", "memory wide"))
 
 
 @STORES
@@ -150,13 +158,13 @@ def test_programs(make, base, dq, beat_bytes):
     data = rng.randbytes(10)
 
     async def testbench(ctx):
-        if make is flash:
+        if make is not memory:
             await request(ctx, dut, Operation.ERASE, base + 4096 + 17)
         await request(ctx, dut, Operation.PROGRAM, base + 4096 + 6, data)
         size = 64 // beat_bytes
         await ask(ctx, dut, Operation.READ, base + 4096 - 32, size)
         found = await beats_of(ctx, dut, size, rng, 0)
-        old = b"\xff" * 32 if make is flash else CONTENT[4096:4128]
+        old = b"\xff" * 32 if make is not memory else CONTENT[4096:4128]
         assert found == CONTENT[4096 - 32:4096] + old[:6] + data + old[16:]
     run(dut, testbench)
 
