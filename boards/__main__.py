@@ -159,7 +159,9 @@ def run_build(args: argparse.Namespace) -> int:
 
 def run_flash(args: argparse.Namespace) -> int:
     """``flash``."""
-    flash.flash(args.board, args.out or Path("build") / args.board.name)
+    if not flash.flash(args.board, args.out or Path("build") / args.board.name):
+        note("the bitstream is on the board, whose programmer writes no models: put the model "
+             f"there with python -m boards load MODEL --board {args.board.name} --port PORT")
     return 0
 
 

@@ -31,6 +31,7 @@ class Board:
     leds: tuple[tuple[str, int], ...] = ()       # verdict, fault
     pll_in_pad: bool = False
     flash_resource: str = ""
+    writes_slots: bool = True          # the programmer, to any address of the flash
 
     @property
     def target(self) -> Target:
@@ -100,6 +101,6 @@ BOARDS = {board.name: board for board in (
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
           (24, 40, 48, 60, 80, 100), None, ("-b", "orangecrab"),
-          flash_resource="config_flash"),
+          flash_resource="config_flash", writes_slots=False),
 )}
 DEFAULT = BOARDS["icebreaker"]

@@ -26,20 +26,23 @@ def commands(board: Board, folder: Path) -> list[list[str]]:
     bitstream, slot = str(folder / manifest["bitstream"]), str(folder / "slot.bin")
     address = manifest["slot_address"]
     if loader := shutil.which("openFPGALoader"):
-        if address is None:
+        if address is None or not board.writes_slots:
             return [[loader, *board.programmer, bitstream]]
         return [[loader, *board.programmer, "-f", "-o", str(address), slot],
                 [loader, *board.programmer, "-f", bitstream]]
-    if address is None:
+    if board.family.name != "ice40":
         raise ToolError("openFPGALoader is not installed" + MISSING[MISSING.index("; get"):])
     if iceprog := shutil.which("iceprog"):
         return [[iceprog, "-o", str(address), slot], [iceprog, bitstream]]
     raise ToolError(MISSING)
 
 
-def flash(board: Board, folder: Path) -> None:
-    """Runs them, the slot first: a board that starts finds its model."""
+def flash(board: Board, folder: Path) -> bool:
+    """Runs them, the slot first: a board that starts finds its model. False where the programmer
+    cannot write the slot."""
     for command in commands(board, folder):
         if subprocess.run(command, check=False).returncode:
             raise ToolError(f"{Path(command[0]).name} failed; is the board plugged in, and may you "
                             "open it?")
+    slot = json.loads((folder / "manifest.json").read_text())["slot_address"]
+    return slot is None or board.writes_slots

@@ -157,6 +157,20 @@ def test_flash(capfd, tmp_path, build, monkeypatch):
     assert capfd.readouterr().out \
         == f"loader -b ice40_generic -f -o 1048576 {build}/slot.bin\n" \
            f"loader -b ice40_generic -f {build}/icebreaker.bin\n"
+    for name, written in (
+            ("ulx3s-85f", f"loader -b ulx3s -f -o 1048576 {build}/slot.bin\n"
+             f"loader -b ulx3s -f {build}/icebreaker.bin\n"),
+            ("orangecrab", f"loader -b orangecrab {build}/icebreaker.bin\n")):
+        manifest = (build / "manifest.json").read_text()
+        (build / "manifest.json").write_text(manifest.replace("\"icebreaker\"", f'"{name}"'))
+        assert main([*options, "--board", name]) == 0
+        out, err = capfd.readouterr()
+        assert out == written
+        assert err == ("" if name == "ulx3s-85f" else
+                       "the bitstream is on the board, whose programmer writes no models: put the "
+                       "model there with python -m boards load MODEL --board orangecrab --port "
+                       "PORT\n")
+        (build / "manifest.json").write_text(manifest)
     tool(tools, "openFPGALoader", "exit 1\n")
     assert refused(capfd, 4, *options) \
         == "error: openFPGALoader failed; is the board plugged in, and may you open it?"
