@@ -166,6 +166,16 @@ def one_computed_input(graph: Graph, op: Operator) -> Iterator[Violation]:
         yield None, "two constants"
 
 
+def computed_above_slopes(graph: Graph, op: Operator) -> Iterator[Violation]:
+    """What PRELU works on must be computed, or one number, whatever its slopes are.
+
+    Fold constants before the conversion.
+    """
+    data, slopes = (graph.tensors[index].data for index in op.inputs)
+    if data is not None and data.size != 1 and slopes is None:
+        yield op.inputs[0], f"a constant of {data.size:,} numbers"
+
+
 def one_constant_factor(graph: Graph, op: Operator) -> Iterator[Violation]:
     """One factor of BATCH_MATMUL must be constant and the other computed, for the weights are on
     the tape.
@@ -406,6 +416,7 @@ RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
      constant_parameters),
     (tuple(kind for kind in SUPPORTED if kind not in PAIRS), computed_input),
     (BINARY_KINDS, one_computed_input),
+    (("PRELU",), computed_above_slopes),
     (("BATCH_MATMUL",), one_constant_factor),
     (("CONV_2D",), symmetric_weights),
     (("FULLY_CONNECTED",), plain_weights),

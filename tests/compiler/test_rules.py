@@ -346,6 +346,9 @@ WRONG = [
     (graph_of("SUB", x={"data": np.zeros((1, 4, 4, 2), np.int8)}),
      "operator 0 SUB: one of two inputs must be computed, not constant; found two constants; fold "
      "constants before the conversion"),
+    (graph_of("PRELU", x={"data": np.zeros((1, 4), np.int8)}, z={"data": None}),
+     "operator 0 PRELU, tensor 'x': what PRELU works on must be computed, or one number, whatever "
+     "its slopes are; found a constant of 4 numbers; fold constants before the conversion"),
     (graph_of("BATCH_MATMUL", z={"data": None}),
      "operator 0 BATCH_MATMUL: one factor of BATCH_MATMUL must be constant and the other computed, "
      "for the weights are on the tape; found none of its factors constant; replace it by "
