@@ -1,7 +1,7 @@
 """Whether a model runs on a board, why not, and how well: all that is known before a build."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from compiler.places import VIEWS, alone
 from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
-from compiler.size import fit, store_of
+from compiler.size import fit_board, store_of
 from compiler.targets import TARGETS, Store, Target, line_images_per_second
 from hw.config import EngineConfig
 
@@ -94,12 +94,13 @@ def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
 
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
     """The model on boards. Some have the same engine, for which it is compiled once."""
-    compiled: dict[EngineConfig, Verdict] = {}
+    compiled: dict[Hashable, Verdict] = {}
     found = []
     for target in targets:
-        if target.engine not in compiled:
-            compiled[target.engine] = on_engine(examined, target)
-        found.append(on_board(replace(compiled[target.engine], target=target)))
+        key = target.engine, target.stores
+        if key not in compiled:
+            compiled[key] = on_engine(examined, target)
+        found.append(on_board(replace(compiled[key], target=target)))
     return found
 
 
@@ -110,7 +111,7 @@ def on_engine(examined: Examined, target: Target) -> Verdict:
         plan = would_be_plan(examined, target.engine, reasons)
         return Verdict(target, (*examined.findings, *reasons.findings()), plan)
     with reasons.of():
-        program = fit(examined.prepared, target.engine, examined.profile)
+        program = fit_board(examined.prepared, target, examined.profile)
         return Verdict(target, (), program.plan, program)
     return Verdict(target, tuple(reasons.findings()), planned(examined.device, target.engine))
 
@@ -121,7 +122,7 @@ def on_board(found: Verdict) -> Verdict:
     if program is None:
         return found
     reasons = Reasons()
-    store = target.store_for(len(program.tape))
+    store = target.store_for(program.tape)
     with reasons.of():
         store = store_of(program, target)
     area = estimate(target.name, program.config, 0 if store.flash_dq else store.slot_bytes)
@@ -212,7 +213,7 @@ def document(examined: Examined, verdict: Verdict) -> dict[str, Any]:
     return found | {
         "engine": asdict(program.config),
         "macs_per_cycle": program.config.macs,
-        "tape": {"bytes": len(program.tape), "room": target.store_for(len(program.tape)).slot_bytes,
+        "tape": {"bytes": len(program.tape), "room": target.store_for(program.tape).slot_bytes,
                  "kept_in": "flash" if store.flash_dq else "block RAM",
                  "slot_bytes": store.slot_bytes,
                  "address": store.base if store.flash_dq else None},

@@ -31,7 +31,8 @@ class Fetcher(wiring.Component):
     ``addr`` is the byte address. Two cycles later the word is there, and with it ``token``,
     ``column`` and ``outside`` (the lanes that lie outside of the image); ``advance`` tells whether
     that cycle brought anything (a bubble does). The request for the weights is there a cycle
-    before that, and so is ``ask``, the ``advance`` of weights.
+    before that, and so is ``ask``, the ``advance`` of weights. (With `write_port`, ``go`` is to
+    be high always, and both are.)
     ``room_taken`` is the start of a tile's last slot. In mode LOAD, tiles are counted by the
     bytes that ``i`` brings, and go to ``load``.
 
@@ -210,8 +211,11 @@ class Fetcher(wiring.Component):
         column = Signal.like(self.column)
         with m.If(issue):
             m.d.sync += column.eq(Mux(last["column"], 0, column + 1))
-        m.d.sync += [self.ask.eq(self.go), self.advance.eq(self.ask), self.weights.eq(weights),
-                     self.w_addr.eq(reading)]
+        m.d.sync += [self.weights.eq(weights), self.w_addr.eq(reading)]
+        if config.write_port:                    # nobody takes the scratchpad away: always
+            m.d.comb += [self.ask.eq(1), self.advance.eq(1)]
+        else:
+            m.d.sync += [self.ask.eq(self.go), self.advance.eq(self.ask)]
         for value, o in ((token, self.token), (column, self.column), (outside, self.outside)):
             between = Signal.like(value)
             m.d.sync += [between.eq(value), o.eq(between)]
