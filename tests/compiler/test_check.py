@@ -187,11 +187,11 @@ def test_memory_too_small(capsys, tmp_path):
 
 
 def test_no_room_for_the_tape(capsys, tmp_path):
-    path = written(tmp_path / "m.tflite", dense(600, 150, 10))
+    path = written(tmp_path / "m.tflite", dense(3072, 400, 10))
     (one,) = documented(capsys, path, "--board", "ulx3s-25f")["boards"]
     size = one["tape"]["bytes"] + 256
     assert [r["text"] for r in one["reasons"]][:1] == [
-        f"ulx3s-25f has no room for m: a slot of 65,536 bytes would have to hold {size:,}; take a "
+        f"ulx3s-25f has no room for m: a slot of 1,048,576 bytes would have to hold {size:,}; take a "
         "board with a larger store, or a smaller model"]
 
 
