@@ -77,7 +77,7 @@ def ulx3s_board(size: str, device: str, cells: type, platform: type) -> Board:
     platform = type(platform.__name__, (cells, platform), {"resources": resources})
     return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, platform,
                  ("clk25", 25_000_000), (device, "--package", "CABGA381", "--speed", "6"),
-                 (25, 40, 50, 60, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
+                 (25, 40, 50, 60, 65, 70, 75, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
                  flash_resource="config_flash")
 
 
@@ -100,7 +100,7 @@ BOARDS = {board.name: board for board in (
     ulx3s_board("45F", "--45k", Slices, ulx3s.ULX3S_45F_Platform),
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
-          (24, 40, 48, 60, 80, 100), None, ("-b", "orangecrab"),
+          (24, 40, 48, 60, 64, 72, 80, 100), None, ("-b", "orangecrab"),
           flash_resource="config_flash", writes_slots=False),
 )}
 DEFAULT = BOARDS["icebreaker"]

@@ -23,8 +23,6 @@ class Status(data.Struct):
     taken:    16
 
 
-
-
 class Reply(wiring.Component):
     """Composes a frame for each ``start``; all inputs must hold until ``done``.
 
@@ -59,8 +57,9 @@ class Reply(wiring.Component):
         m.d.comb += [
             take.eq(busy & ~self.o.valid & (~in_body | self.body.valid)),
             self.body.ready.eq(busy & ~self.o.valid & in_body),
-            self.done.eq(self.o.valid & self.o.ready & self.o.p.last),
         ]
+        # (A cycle late: `ready` has come a long way, and who waits for `done` is far away.)
+        m.d.sync += self.done.eq(self.o.valid & self.o.ready & self.o.p.last)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(take):
