@@ -55,7 +55,8 @@ def ice40_pll(platform, pin, in_pad: bool, from_hz: int, to_hz: int) -> tuple[Mo
 
 def ecp5_setting(from_hz: int, to_hz: int) -> tuple[int, int, int]:
     """``(clki_div, clkfb_div, clkop_div)`` of an EHXPLLL, feedback from CLKOP; ValueError without
-    an exact one. The oscillator is 400 to 800 MHz, its reference 10 to 400 (Lattice TN1263)."""
+    an exact one. The oscillator is 400 to 800 MHz (Lattice TN1263), its reference 3.125 to 400
+    (Project Trellis, ecppll)."""
     for clki_div in range(1, 129):
         clkfb_div = to_hz * clki_div / from_hz
         if clkfb_div != int(clkfb_div) or not 1 <= clkfb_div <= 80 \

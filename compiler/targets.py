@@ -82,12 +82,12 @@ TARGETS = {target.name: target for target in (
     Target("icebreaker", 1, UP5K, 24_000_000, (WITH_DDR,), ring_bytes=2048),
     Target("upduino", 2, UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
     Target("hx8k", 3, HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
-    Target("ulx3s-25f", 4, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-25f", 4, ECP5_25, 70_000_000, (Store(1 << 16), BEHIND_ECP5)),
     Target("ulx3s-85f", 5, ECP5, 60_000_000, (Store(1 << 18), Store(41 << 13, weight_words=64),
                                               BEHIND_ECP5)),
-    Target("ulx3s-12f", 7, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-12f", 7, ECP5_25, 70_000_000, (Store(1 << 16), BEHIND_ECP5)),
     Target("ulx3s-45f", 8, ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("orangecrab", 6, ECP5_25, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("orangecrab", 6, ECP5_25, 72_000_000, (Store(1 << 16), BEHIND_ECP5)),
 )}
 DEFAULT = TARGETS["icebreaker"]
 
