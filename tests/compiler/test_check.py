@@ -191,8 +191,8 @@ def test_no_room_for_the_tape(capsys, tmp_path):
     (one,) = documented(capsys, path, "--board", "ulx3s-25f")["boards"]
     size = one["tape"]["bytes"] + 256
     assert [r["text"] for r in one["reasons"]][:1] == [
-        f"ulx3s-25f has no room for m: a slot of 1,048,576 bytes would have to hold {size:,}; take a "
-        "board with a larger store, or a smaller model"]
+        "ulx3s-25f has no room for m: a slot of 1,048,576 bytes would have to hold "
+        f"{size:,}; take a board with a larger store, or a smaller model"]
 
 
 def test_no_room_on_the_device(capsys, tmp_path, monkeypatch):
