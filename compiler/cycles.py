@@ -176,7 +176,8 @@ class EngineTime:
         ring, beats, begins = self.coming.popleft()
         if begins:
             self.packet(0)
-        ring.arrived.append(self.beats(beats, ring.free()) + 1)
+        late = ring is self.weights and self.config.late_weights
+        ring.arrived.append(self.beats(beats, ring.free()) + 1 + late)
 
     def packet(self, beats: int, earliest: int = 0) -> int:
         """A packet's header and the first beats of its content; the cycle of the last one."""

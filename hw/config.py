@@ -28,6 +28,8 @@ DESELECTED_CYCLES = 4
 READ_CYCLES = {1: 40, 2: 40, 4: 40, 8: 23}
 PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
+SHORT_RING = 64            # words of a weight ring that need not be block RAM
+
 PRODUCT_BITS = 18          # of two bytes, each less its zero point
 
 PE_CYCLES = 4              # of a processing element, from a word to the sum with it; and one where
@@ -202,6 +204,12 @@ class EngineConfig:
         """Whether each element has a register for activations that come to several rows: where
         there are many, these are far apart."""
         return self.rows_together > 1 and self.whole_sums
+
+    @property
+    def late_weights(self):
+        """Whether the weight rings are so short that they may be in logic, all over the chip: then
+        a word takes a cycle more to get there."""
+        return self.weight_words <= SHORT_RING
 
     @property
     def array_latency(self):

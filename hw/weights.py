@@ -7,8 +7,6 @@ from amaranth.lib.wiring import In, Out
 
 from .array import Beat
 
-SHORT_RING = 64
-
 
 class WeightRead(data.Struct):
     """A row's turn to read a word."""
@@ -28,8 +26,8 @@ class WeightRings(wiring.Component):
     array wants it.
     ``written`` counts the words that came in, modulo twice the ring.
 
-    Platform override: ``platform.short_rings``, attributes of memories of `SHORT_RING` words or
-    fewer, which need not be block RAM.
+    Platform override: ``platform.short_rings``, attributes of the memories of `late_weights`, which
+    need not be block RAM.
     """
 
     def __init__(self, config):
@@ -61,21 +59,26 @@ class WeightRings(wiring.Component):
         with m.If(taken):
             m.d.sync += part.eq(part + 1)
         with m.If(whole):
-            m.d.sync += [part.eq(0), self.written.eq(self.written + 1)]
+            m.d.sync += part.eq(0)
+        coming = {"fill": Cat(taken & (part == index) for index in range(beats)),
+                  "whole": whole, "bytes": Value.cast(self.i.payload)}
+        if config.late_weights:
+            now, coming = coming, {}
+            for name, value in now.items():
+                coming[name] = Signal(len(value), name=f"late_{name}")
+                m.d.sync += coming[name].eq(value)
+        m.d.sync += self.written.eq(self.written + coming["whole"])
 
         # Read, a step of rows a cycle later than the one above it:
-        short = config.weight_words <= SHORT_RING
-        attrs = getattr(platform, "short_rings", {}) if short else {}
+        attrs = getattr(platform, "short_rings", {}) if config.late_weights else {}
         read, addr = self.read, self.r_addr
         for row in range(config.rows):
             m.submodules[f"ring{row}"] = ring = Memory(
                 shape=8 * config.lanes, depth=config.weight_words, init=[], attrs=attrs)
             w, r = ring.write_port(), ring.read_port()
-            first = row % config.tape_rows * config.lanes
             m.d.comb += [
-                w.en.eq(taken & (part == row // config.tape_rows)),
-                w.addr.eq(self.written), w.data.eq(Cat(self.i.payload[first + lane]
-                                                       for lane in range(config.lanes))),
+                w.en.eq(coming["fill"][row // config.tape_rows]), w.addr.eq(self.written),
+                w.data.eq(coming["bytes"].word_select(row % config.tape_rows, 8 * config.lanes)),
                 r.en.eq(self.en), r.addr.eq(addr), self.w[row].eq(r.data),
             ]
             if row % config.rows_together == 0:

@@ -26,16 +26,17 @@ def run_rings(config, groups, *, plays, gaps, seed=0):
         rng = random.Random(seed)
         sent, asked, released = 0, 0, 0
         asked_for = [None] * (config.rows + 1)       # what each row gives, the newest first
-        stalled = 0
+        stalled, before = 0, 0
         while asked < len(requests) or any(asked_for):
             # The tape:
-            written = sent // (config.rows // config.tape_rows)
+            filled = sent // (config.rows // config.tape_rows)
+            written, before = (before if config.late_weights else filled), filled
             assert ctx.get(dut.written) == written % (2 * config.weight_words)
             offers = sent < len(beats) and rng.random() >= gaps / 2
             ctx.set(dut.i.valid, offers)
             ctx.set(dut.i.payload, [byte & 0xff for byte in beats[sent]] if offers
                     else random_row_bytes(rng, config))
-            assert ctx.get(dut.i.ready) == (written - released < config.weight_words)
+            assert ctx.get(dut.i.ready) == (filled - released < config.weight_words)
             stalled += offers and not ctx.get(dut.i.ready)
             sent += offers and ctx.get(dut.i.ready)
 
@@ -98,10 +99,11 @@ def test_replays(rows, tape_rows, lanes, gaps):
 
 
 @pytest.mark.parametrize("gaps", (0, 0.3))
-def test_streams(gaps):
+@pytest.mark.parametrize("weight_words", (4, 128))
+def test_streams(weight_words, gaps):
     """Words that are let go of as they are read may be more than the ring holds."""
-    config = small_config(2, 2, 2, tape_rows=1, weight_words=4)
-    groups = random_groups(random.Random(0), config, (50, 30))
+    config = small_config(2, 2, 2, tape_rows=1, weight_words=weight_words)
+    groups = random_groups(random.Random(0), config, (50, 30, 100))
     run_rings(config, groups, plays=1, gaps=gaps)
 
 
@@ -116,6 +118,7 @@ def test_fills_up_to_its_size():
             assert ctx.get(dut.i.ready)
             await ctx.tick()
         assert not ctx.get(dut.i.ready)
+        await ctx.tick()                         # (a word gets into short rings a cycle later)
         assert ctx.get(dut.written) == 4
         # A word goes with the last row's turn to read it:
         ctx.set(dut.read, {"beat": {"valid": 1, "last": 0}, "release": 1})
