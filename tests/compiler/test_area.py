@@ -66,7 +66,7 @@ def test_what_was_measured_is_predicted_within_its_error(board):
     rows = [row for row in measurements() if row.board == board]
     target = TARGETS[board]
     known = [row for row in rows if row.of_kind(board, asdict(target.engine) | {
-        name: row.engine[name] for name in area.CHOSEN})]
+        name: row.engine[name] for name in area.CHOSEN}, row.slot_bytes)]
     if len(known) < 2:
         pytest.skip("this engine has not been measured: python -m bench.area")
     for row in known:
