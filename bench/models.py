@@ -21,7 +21,7 @@ from compiler.cycles import predict
 from compiler.errors import ModelError
 from compiler.program import Program
 from compiler.reader import read_model
-from compiler.size import fit_board, store_of
+from compiler.size import fit, store_of
 from compiler.targets import TARGETS, Target
 from sim.rtl import RtlEngine
 
@@ -46,7 +46,7 @@ def agrees(program: Program) -> bool:
 def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
     """A model's row, and whether the simulation agreed."""
     try:
-        program = fit_board(read_model(model), target, "litert")
+        program = fit(read_model(model), target.engine, "litert")
         store = store_of(program, target)
     except ModelError as error:
         return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True

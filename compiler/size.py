@@ -49,26 +49,6 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
         return assemble(prepared, config, profile, layers, plan, place)
 
 
-def fit_board(model: Graph | Prepared, target: Target, profile: str) -> Program:
-    """As ``fit``, with the engine of the first store that has room for the tape; with the last
-    one's where none has."""
-    prepared = prepare(model) if isinstance(model, Graph) else model
-    programs: dict[EngineConfig, Program] = {}
-    for store in target.stores:
-        engine = target.engine_with(store)
-        if engine not in programs:
-            try:
-                programs[engine] = fit(prepared, engine, profile)
-            except ModelError:
-                if not programs:
-                    raise
-                continue                         # it needs longer rings than these
-        program = programs[engine]
-        if store.has_room(program.tape):
-            break
-    return program
-
-
 def narrowest(device: Graph, engine: EngineConfig, profile: str
               ) -> tuple[EngineConfig, list[Layer], Plan, Addresses]:
     """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
@@ -109,14 +89,8 @@ def store_of(program: Program, target: Target) -> Store:
                                          ceil_div(size, SLOT_STEP) * SLOT_STEP))
 
 
-def engines(target: Target) -> Iterator[EngineConfig]:
-    """All that ``fit_board`` may choose."""
-    for engine in dict.fromkeys(map(target.engine_with, target.stores)):
-        yield from variants(engine)
-
-
-def variants(engine: EngineConfig) -> Iterator[EngineConfig]:
-    """All that ``fit`` may choose."""
+def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
+    """All that ``fit`` may choose on a board."""
     sizes = [1 << bits for bits in range(LEAST_SCRATCHPAD.bit_length() - 1,
                                          engine.scratchpad_bytes.bit_length())]
     widths = [*(width for width in MULTIPLIER_WIDTHS if width < engine.multiplier_width),

@@ -13,12 +13,10 @@ class Store:
     """Where tapes come from: a memory of ``slot_bytes`` on the chip, or a flash chip.
 
     The flash gives ``flash_dq`` bits in ``flash_cycles`` cycles of the engine (hw/flash.py), and
-    two slots of ``slot_bytes`` begin in it at ``base``. ``weight_words`` are those of the engine's
-    rings that leave room for such a memory, where that is not as many as the board's.
+    two slots of ``slot_bytes`` begin in it at ``base``.
     """
 
     slot_bytes: int
-    weight_words: int = 0
     flash_dq: int = 0              # 0: a memory
     flash_cycles: int = 1
     base: int = 0
@@ -42,12 +40,6 @@ class Target:
     clock_hz: int
     stores: tuple[Store, ...]
     ring_bytes: int = 4096
-
-    def engine_with(self, store: Store) -> EngineConfig:
-        """The engine that goes with a store."""
-        if not store.weight_words:
-            return self.engine
-        return replace(self.engine, weight_words=store.weight_words)
 
     def store_for(self, tape: bytes) -> Store:
         """The first store with room for a tape, or the last, where none has it."""
@@ -82,12 +74,11 @@ TARGETS = {target.name: target for target in (
     Target("icebreaker", 1, UP5K, 24_000_000, (WITH_DDR,), ring_bytes=2048),
     Target("upduino", 2, UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
     Target("hx8k", 3, HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
-    Target("ulx3s-25f", 4, ECP5_25, 70_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("ulx3s-85f", 5, ECP5, 60_000_000, (Store(1 << 18), Store(41 << 13, weight_words=64),
-                                              BEHIND_ECP5)),
-    Target("ulx3s-12f", 7, ECP5_25, 70_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-25f", 4, ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-85f", 5, ECP5, 60_000_000, (Store(1 << 18), BEHIND_ECP5)),
+    Target("ulx3s-12f", 7, ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
     Target("ulx3s-45f", 8, ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("orangecrab", 6, ECP5_25, 72_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("orangecrab", 6, ECP5_25, 64_000_000, (Store(1 << 16), BEHIND_ECP5)),
 )}
 DEFAULT = TARGETS["icebreaker"]
 

@@ -1,7 +1,7 @@
 """Whether a model runs on a board, why not, and how well: all that is known before a build."""
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from compiler.places import VIEWS, alone
 from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
-from compiler.size import fit_board, store_of
+from compiler.size import fit, store_of
 from compiler.targets import TARGETS, Store, Target, line_images_per_second
 from hw.config import EngineConfig
 
@@ -94,13 +94,12 @@ def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
 
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
     """The model on boards. Some have the same engine, for which it is compiled once."""
-    compiled: dict[Hashable, Verdict] = {}
+    compiled: dict[EngineConfig, Verdict] = {}
     found = []
     for target in targets:
-        key = target.engine, target.stores
-        if key not in compiled:
-            compiled[key] = on_engine(examined, target)
-        found.append(on_board(replace(compiled[key], target=target)))
+        if target.engine not in compiled:
+            compiled[target.engine] = on_engine(examined, target)
+        found.append(on_board(replace(compiled[target.engine], target=target)))
     return found
 
 
@@ -111,7 +110,7 @@ def on_engine(examined: Examined, target: Target) -> Verdict:
         plan = would_be_plan(examined, target.engine, reasons)
         return Verdict(target, (*examined.findings, *reasons.findings()), plan)
     with reasons.of():
-        program = fit_board(examined.prepared, target, examined.profile)
+        program = fit(examined.prepared, target.engine, examined.profile)
         return Verdict(target, (), program.plan, program)
     return Verdict(target, tuple(reasons.findings()), planned(examined.device, target.engine))
 

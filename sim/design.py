@@ -8,7 +8,7 @@ from compiler.image import engine_hash, slot_image
 from compiler.ir import Graph
 from compiler.program import Program
 from compiler.reader import read_model
-from compiler.size import fit_board, store_of
+from compiler.size import fit, store_of
 from compiler.targets import Target
 from hw.system import SystemConfig
 from sim.made import crc_of_made, golden_vector
@@ -36,7 +36,7 @@ def image_of(program: Program) -> bytes:
 
 def design(target: Target, model: Path, profile: str, clock_hz: int | None = None) -> Design:
     """Compiles the model for an engine of its size. ModelError where the board has no room."""
-    program = fit_board(graph_of(model), target, profile)
+    program = fit(graph_of(model), target.engine, profile)
     store = store_of(program, target)
     image = image_of(program)
     return Design(target, program, image, SystemConfig(

@@ -15,7 +15,7 @@ from compiler.area import Estimate
 from compiler.cycles import predict
 from compiler.program import compile_model, prepare
 from compiler.reader import read_model
-from compiler.size import fit_board
+from compiler.size import fit
 from compiler.targets import DEFAULT, TARGETS
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +58,7 @@ def test_figures_are_those_of_the_build(capsys, path):
         if one["scratchpad"]["used"] > target.engine.scratchpad_bytes:
             assert not one["fits"] and "engine" not in one
             continue
-        program = fit_board(prepared, target, "litert")
+        program = fit(prepared, target.engine, "litert")
         prediction = predict(program, 3, target)
         assert one["cycles_per_image"] == prediction.per_image \
             == sum(layer["cycles"] for layer in one["layers"])

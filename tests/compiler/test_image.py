@@ -10,7 +10,7 @@ from small_models import dense
 from compiler.errors import ModelError
 from compiler.image import HEADER, Header, engine_hash, slot_image
 from compiler.program import compile_model
-from compiler.size import PARTS, engines, fit_board
+from compiler.size import PARTS, engines, fit
 from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.design import graph_of
@@ -56,7 +56,7 @@ def test_refuses(program, spoil, message):
 
 def test_engines_have_names_of_their_own():
     for target in TARGETS.values():
-        found = list(engines(target))
+        found = list(engines(target.engine))
         assert len({engine_hash(config) for config in found}) == len(found) == len(set(found))
 
 
@@ -65,9 +65,9 @@ def test_fit_leaves_out_what_is_not_needed(tmp_path):
     path = tmp_path / "dense.tflite"
     path.write_bytes(dense(3072, 32, 10))
     for target in TARGETS.values():
-        program = fit_board(graph_of(path), target, "litert")
+        program = fit(graph_of(path), target.engine, "litert")
         config = program.config
-        assert config in set(engines(target))
+        assert config in set(engines(target.engine))
         assert config.scratchpad_bytes == 4096
         assert not any(getattr(config, part) for part in PARTS)
         assert config.multiplier_width <= target.engine.multiplier_width

@@ -11,7 +11,7 @@ from compiler.errors import ModelError
 from compiler.golden import Golden
 from compiler.program import prepare
 from compiler.reader import read_model
-from compiler.size import fit_board
+from compiler.size import fit
 from compiler.targets import TARGETS
 from sim.oracles import Question, with_outputs
 
@@ -56,7 +56,7 @@ def test_on_boards(name, board, images, profile):
     """The RTL, with the cycles that were predicted, where the scratchpad holds the model."""
     graph = read_model(FOLDER / f"{name}.tflite")
     try:
-        program = fit_board(prepare(graph), TARGETS[board], profile)
+        program = fit(prepare(graph), TARGETS[board].engine, profile)
     except ModelError as error:
         assert "bytes of scratchpad" in str(error)
         pytest.skip(str(error))
