@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from hw.config import EngineConfig, jump_layout
+from hw.config import EngineConfig
+from hw.fields import jump_fields
 
 MEASURED = Path(__file__).with_name("measured.json")
 KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
@@ -106,4 +107,4 @@ def block_features(row: Measurement) -> list[float]:
     block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
     return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
             row.slot_bytes / block, config.tables * config.requantizers,
-            sum(-(-member.width // 16) for _, member in jump_layout(config))]
+            sum(-(-fields.width // 16) for fields in jump_fields(config).values())]

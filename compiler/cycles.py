@@ -5,9 +5,9 @@ is there and its output is taken. The quantities below are cycles, counted from 
 that each rule belongs to is named beside it. tests/sim/test_rtl.py holds all of this against
 the simulated engine, to the cycle.
 
-Tiles, rows, groups and images repeat: what begins as an earlier one began, but for the time, goes
-as that one went. So each of them has a ``state``, which leaves nothing out that later times depend
-on, and is not followed again when its state comes back (``Repeats``).
+Tiles, rows, groups, layers and images repeat: what begins as an earlier one began, but for the
+time, goes as that one went. So each of them has a ``state``, which leaves nothing out that later
+times depend on, and is not followed again when its state comes back (``Repeats``).
 """
 
 from collections import deque
@@ -68,20 +68,26 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
     repeats = Repeats()
     period, cycles = 0, 0
     while len(ends) < images:
-        if not period:
-            period, cycles = repeats.found(engine.state(), len(ends), engine.idle)
-        if period:
-            ends.append(tuple(end + cycles for end in ends[-period]))
-            given.append(given[-period] + cycles)
-            spent.append(spent[-period])
-            continue
         if patient:
             engine.input = max(engine.idle, engine.input) + LONG + phase
         engine.spent.clear()
-        ends.append(tuple(engine.run(layer) for layer in program.layers))
-        given.append(engine.input)
-        spent.append(tuple(engine.spent))
-        engine.end_tape()
+        here: list[int] = []
+        for index, layer in enumerate(program.layers):
+            if not period:
+                period, cycles = repeats.found((index, engine.state()), len(ends), engine.idle)
+            if period:                       # from here on as that image went, and those behind it
+                break
+            here.append(engine.run(layer))
+        if period:
+            done = len(here)
+            ends.append((*here, *(end + cycles for end in ends[-period][done:])))
+            given.append(given[-period] + cycles)
+            spent.append((*engine.spent, *spent[-period][done:]))
+        else:
+            ends.append(tuple(here))
+            given.append(engine.input)
+            spent.append(tuple(engine.spent))
+            engine.end_tape()
     return Prediction(tuple(ends), tuple(given), spent[-1])
 
 

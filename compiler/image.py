@@ -6,14 +6,8 @@ from dataclasses import asdict, dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.program import Program, input_bytes, output_bytes
-from hw.config import (
-    HEADER_BYTES,
-    MAGIC,
-    TAPE_OFFSET,
-    EngineConfig,
-    jump_layout,
-    layer_layout,
-)
+from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET, EngineConfig
+from hw.fields import jump_fields, layer_fields
 
 FORMAT = 1
 HASH_BYTES = 8                            # of an engine's name
@@ -22,9 +16,9 @@ HEADER = struct.Struct("<4sBB2xIIII8s32s")
 
 def engine_hash(config: EngineConfig) -> bytes:
     """The name of an engine: two with the same one play the same tapes."""
-    layouts = [(name, member.offset, member.width)
-               for layout in (layer_layout(config), jump_layout(config)) for name, member in layout]
-    text = repr((sorted(asdict(config).items()), layouts))
+    places = [(name, offset, field.width) for fields in (layer_fields(config), jump_fields(config))
+              for name, offset, field in fields.places]
+    text = repr((sorted(asdict(config).items()), places))
     return hashlib.sha256(text.encode()).digest()[:HASH_BYTES]
 
 

@@ -1,20 +1,10 @@
 """How the place of a layer's reads, and of its writes, moves on from each to the next."""
 
-from amaranth.hdl import Shape, signed, unsigned
-
-from hw.config import (
-    COLUMN_STEP,
-    LOOPS,
-    READ_STEPS,
-    STEPS,
-    WRITE_STEPS,
-    EngineConfig,
-    Mode,
-    jump_layout,
-)
+from hw.config import COLUMN_STEP, LOOPS, READ_STEPS, STEPS, WRITE_STEPS, EngineConfig, Mode
+from hw.fields import Field, jump_fields, signed, unsigned, up_to
 
 
-def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
+def walk_fields(config: EngineConfig) -> dict[str, Field]:
     """The fields of a layer that become jumps, in bytes and rows of the image.
 
     `base`, `row_stride` and `ky_stride` make the address of an input row; `x_start` and the other
@@ -29,7 +19,7 @@ def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
         "row_stride":    address,
         "ky_stride":     address,
         "x_start":       signed(config.addr_width + 1),
-        "group_stride":  Shape.cast(range(config.word_bytes + 1)),
+        "group_stride":  up_to(config.word_bytes),
         "tile_stride":   stride,
         "column_stride": stride,
         "kx_stride":     stride,
@@ -44,17 +34,10 @@ def walk_shapes(config: EngineConfig) -> dict[str, Shape]:
 
 def pack_jumps(fields: dict[str, int], config: EngineConfig) -> bytes:
     """The jumps of all kinds of steps, each in whole beats."""
-    layout = jump_layout(config)
-    reads, writes = read_jumps(fields, config), write_jumps(fields, config)
-    content = b""
-    for step in range(STEPS):
-        bits = 0
-        for name, jumps in (("read", reads[step]), ("write", writes[step])):
-            for field, member in layout[name].shape:
-                bits |= (jumps[field] & (1 << member.width) - 1) \
-                    << layout[name].offset + member.offset
-        content += bits.to_bytes(config.jump_beats * config.tape_bytes, "little")
-    return content
+    size, together = config.jump_beats * config.tape_bytes, jump_fields(config)
+    jumps = zip(read_jumps(fields, config), write_jumps(fields, config), strict=True)
+    return b"".join(together.pack({"read": read, "write": write}).to_bytes(size, "little")
+                    for read, write in jumps)
 
 
 def read_jumps(f: dict[str, int], config: EngineConfig) -> list[dict[str, int]]:

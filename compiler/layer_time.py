@@ -25,6 +25,8 @@ class Writes:
 
     def after(self, time: int, count: int) -> int:
         """The ``count``-th cycle after ``time`` in which the scratchpad can be read."""
+        if not self.cycles:
+            return time + count
         index = bisect_right(self.cycles, time)
         time += count
         while index < len(self.cycles) and self.cycles[index] <= time:
@@ -100,8 +102,9 @@ class LayerTime:
 
     def wait(self, cause: str, time: int) -> None:
         """Nothing is read before ``time``."""
-        self.spent[cause] += max(0, time - self.time)
-        self.time = max(self.time, time)
+        if time > self.time:
+            self.spent[cause] += time - self.time
+            self.time = time
 
     def read(self, count: int) -> None:
         """Reads in the next ``count`` cycles in which the scratchpad can be read."""

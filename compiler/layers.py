@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
-from amaranth.hdl import Shape
 
 from compiler.errors import ModelError
 from compiler.ir import Tensor
-from compiler.jumps import walk_shapes
-from hw.config import EngineConfig, Mode, layer_layout
+from compiler.jumps import walk_fields
+from hw.config import EngineConfig, Mode
+from hw.fields import Field, layer_fields
 
 
 @dataclass(frozen=True)
 class Record:
-    """The requantizer's parameters for one channel: ``hw.config.RECORD``, `shift` as it is."""
+    """The requantizer's parameters for one channel: ``hw.fields.RECORD``, `shift` as it is."""
 
     bias: int = 0
     multiplier: int = 0
@@ -36,7 +36,7 @@ class Layer:
     name: str                             # "3 CONV_2D", as users know it
     operator: int                         # its index in the file; -1: input, output
     tensor: int                           # what it computes (or puts out)
-    fields: dict[str, int]                # those of `field_shapes`, and `padded`: needs padding
+    fields: dict[str, int]                # those of `fields_of`, and `padded`: needs padding
     records: tuple[tuple[Record, ...], ...]
     weights: np.ndarray | None = field(default=None, compare=False)
     table: np.ndarray | None = field(default=None, compare=False)
@@ -166,22 +166,21 @@ def identity_records(config: EngineConfig) -> tuple[tuple[Record, ...], ...]:
 @cache
 def field_ranges(config: EngineConfig) -> tuple[tuple[str, int, int, int], ...]:
     """``(name, width, lowest, highest)`` of each field."""
-    return tuple((name, shape.width, -(1 << shape.width - 1) * shape.signed,
-                  (1 << shape.width - shape.signed) - 1)
-                 for name, shape in field_shapes(config).items())
+    return tuple((name, field.width, -(1 << field.width - 1) * field.signed,
+                  (1 << field.width - field.signed) - 1)
+                 for name, field in fields_of(config).items())
 
 
 @cache
-def field_shapes(config: EngineConfig) -> dict[str, Shape]:
+def fields_of(config: EngineConfig) -> dict[str, Field]:
     """Of the fields that the engine holds as they are, and of those that become jumps."""
-    return {name: Shape.cast(member.shape) for name, member in layer_layout(config)} \
-        | walk_shapes(config)
+    return layer_fields(config) | walk_fields(config)
 
 
 def largest(config: EngineConfig, field: str) -> int:
     """The largest value that a field of a layer holds."""
-    shape = field_shapes(config)[field]
-    return (1 << shape.width - shape.signed) - 1
+    width, signed = fields_of(config)[field]
+    return (1 << width - signed) - 1
 
 
 def check_fields(layer: Layer, config: EngineConfig) -> dict[str, int]:

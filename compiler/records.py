@@ -9,7 +9,8 @@ from compiler.ir import Operator
 from compiler.layers import Record
 from compiler.numerics import Staircase
 from compiler.staircase import StaircaseError, fit
-from hw.config import RECORD, EngineConfig
+from hw.config import EngineConfig
+from hw.fields import RECORD
 
 INT8 = (-128, 127)
 
@@ -30,14 +31,14 @@ class RequantizerWidths:
         self.multiplier_width = config.multiplier_width
         self.shift_min        = config.shift_min
         self.shift_max        = shift_max
-        self.offset_width     = RECORD["offset"].shape.width + 10
+        self.offset_width     = RECORD["offset"].width + 10
 
 
 def hardware_record(op: Operator, record: Record, zero_point: int) -> Record:
     """``record`` with the zero point taken out of its offsets."""
     offsets = [offset - (zero_point << record.shift)
                for offset in (record.offset, record.offset_negative)]
-    width = RECORD["offset"].shape.width
+    width = RECORD["offset"].width
     if max(abs(offset) for offset in offsets) >= 1 << (width - 1):
         raise LongOffset(f"operator {op.index} {op.kind}: needs a rounding offset of "
                          f"{max(offsets, key=abs)}, and the requantizer holds {width} bits; give "

@@ -1,27 +1,22 @@
 """The engine for one board and one model: as large as the board bears, as small as the model
 needs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
 
-from compiler.allocate import Plan
 from compiler.errors import ModelError
 from compiler.ir import Graph
 from compiler.layers import Layer, ceil_div
-from compiler.lower import lower, lower_operator
-from compiler.places import VIEWS, Addresses, alone
-from compiler.planning import plan_places
+from compiler.lower import lower
 from compiler.program import Prepared, Program, assemble, prepare
+from compiler.staircase import MULTIPLIER_WIDTHS
 from compiler.targets import Store, Target
 from hw.config import TAPE_OFFSET, EngineConfig, Mode
 
 LEAST_SCRATCHPAD = 1 << 12
 SLOT_STEP = 1 << 13        # bytes of block RAM, by which a slot there grows
-# Bits of the requantizer's multiplier, from the smallest that most models get by with.
-MULTIPLIER_WIDTHS = (24, 26, 28, 30)
-
 
 PARTS = ("addition", "multiplication", "padding", "tables", "windows")     # of an engine
 
@@ -34,8 +29,9 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
     """
     prepared = prepare(model) if isinstance(model, Graph) else model
     device = prepared.partition.device
-    config, layers, plan, place = narrowest(device, engine, profile)
-    config = replace(config,
+    layers, plan, place = lower(device, profile, engine)
+    config = replace(engine,
+                     multiplier_width=multiplier_bits(layers, engine.multiplier_width),
                      addition=any(layer.mode == Mode.ADD for layer in layers),
                      multiplication=any(layer.fields.get("multiply") for layer in layers),
                      padding=any(layer.fields.get("padded") for layer in layers),
@@ -49,30 +45,12 @@ def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
         return assemble(prepared, config, profile, layers, plan, place)
 
 
-def narrowest(device: Graph, engine: EngineConfig, profile: str
-              ) -> tuple[EngineConfig, list[Layer], Plan, Addresses]:
-    """The engine with the narrowest multiplier that will do, and what ``lower`` gives for it."""
-    configs = [*(replace(engine, multiplier_width=width) for width in MULTIPLIER_WIDTHS
-                 if width < engine.multiplier_width), engine]
-    try:
-        plan_places(device, engine)
-    except ModelError:
-        configs = configs[-1:]                               # no multiplier makes up for that
-    # An operator rules out the widths that are too narrow for it; the next one goes on from there.
-    place = alone(device)
-    for op in device.operators:
-        while len(configs) > 1 and op.kind not in VIEWS:
-            try:
-                lower_operator(device, op, place, profile, configs[0])
-                break
-            except ModelError:
-                configs.pop(0)
-    for config in configs[:-1]:
-        try:
-            return config, *lower(device, profile, config)
-        except ModelError:
-            pass
-    return engine, *lower(device, profile, engine)           # or all reasons why not
+def multiplier_bits(layers: Iterable[Layer], most: int) -> int:
+    """How wide the multiplier of the layers' requantizer must be: one of the MULTIPLIER_WIDTHS, or
+    ``most``. The compiler takes the narrowest that each layer gets by with."""
+    bits = max(record.multiplier.bit_length()
+               for layer in layers for group in layer.records for record in group)
+    return next((width for width in MULTIPLIER_WIDTHS if bits <= width < most), most)
 
 
 def store_of(program: Program, target: Target) -> Store:

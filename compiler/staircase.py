@@ -16,15 +16,18 @@ is r0 or r1 by the sign of the accumulator.
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import lru_cache
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
 
 from compiler.numerics import DoubleRounding, Staircase
 from compiler.slopes import Constraints, NoSlope, Problem, Widths, solve
-from compiler.thresholds import stack, thresholds
+from compiler.thresholds import Stack, thresholds
 
 MAX_DIGITS = 4
+# Bits of the requantizer's multiplier, from the smallest that most models get by with.
+MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 PART = 256                                       # channels solved at once
 # The operators of a model, which compiler/size.py and ``check`` look at again for every board.
 REMEMBERED = 64
@@ -53,6 +56,15 @@ class Requantize:
     offset: int
     offset_negative: int
     shift: int
+
+
+def narrowest_first(hardware: Hardware) -> Iterator[Widths]:
+    """The hardware with narrower multipliers, then as it is. Who takes the first that will do
+    gives wider hardware the same parameters, and shows how wide it must be."""
+    narrower = (width for width in MULTIPLIER_WIDTHS if width < hardware.multiplier_width)
+    for width in (*narrower, hardware.multiplier_width):
+        yield Widths(hardware.digit_width, width, hardware.shift_min, hardware.shift_max,
+                     hardware.offset_width)
 
 
 class StaircaseError(Exception):
@@ -94,73 +106,52 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     return digits, list(channels)
 
 
-@dataclass(frozen=True)
-class _Stairs:
-    """Of rules within their ranges, all that does not depend on the hardware."""
-
-    levels: np.ndarray                           # [channels, points], rising
-    steps: np.ndarray                            # [channels, points], rising
-    ends: np.ndarray                             # [channels, 4]: of both signs
-    values: np.ndarray                           # [channels, 4], at the ends
-    points: np.ndarray                           # [channels, points]: where all is decided
-    wanted: np.ndarray                           # [channels, points]: what must come out there
-
-
-@lru_cache(REMEMBERED)
-def _stairs(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...]
-            ) -> _Stairs:
-    acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
-    rule = stack(rules)
-    levels, steps = thresholds(rule, acc_min, acc_max)
-    ends = np.concatenate([acc_min, 0 * acc_min - 1, 0 * acc_min, acc_max], axis=1)
-    ends = np.clip(ends, acc_min, acc_max)
-    points = np.clip(np.concatenate([steps, steps - 1, ends], axis=1), acc_min, acc_max)
-    wanted = rule(points)
-    return _Stairs(levels, steps, ends, wanted[:, -ends.shape[1]:], points, wanted)
-
-
 @lru_cache(8 * REMEMBERED)
 def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...],
          hardware: Widths, least_digits: int) -> tuple[int, tuple[Requantize, ...]]:
     _refuse_overflow(rules, acc_mins, acc_maxs)
-    parts = [_Part(first, rules[first:first + PART], acc_mins[first:first + PART],
-                   acc_maxs[first:first + PART]) for first in range(0, len(rules), PART)]
-    failed: tuple[_Part, NoSlope] | None = None
+    parts = {first: _part(rules[first:first + PART], acc_mins[first:first + PART],
+                          acc_maxs[first:first + PART]) for first in range(0, len(rules), PART)}
+    failed: tuple[int, NoSlope] | None = None
     fewest = len(rules) + 1
-    enough = max(least_digits, *(part.least_digits(hardware) for part in parts))
+    enough = max(least_digits, *(part.least_digits(first, hardware)
+                                 for first, part in parts.items()))
     for digits in range(enough, MAX_DIGITS + 1):
-        found: list[Requantize] = []
-        missing: list[tuple[_Part, NoSlope]] = []
-        for part in parts:
-            try:
-                found += part.solve(digits, hardware)
-            except NoSlope as error:
-                missing.append((part, error))
-        if not missing:
-            return digits, tuple(found)
-        count = sum(len(error.channels) for _, error in missing)
+        found = {first: part.solve(digits, hardware) for first, part in parts.items()}
+        solved = [some for some in found.values() if not isinstance(some, NoSlope)]
+        if len(solved) == len(parts):
+            return digits, tuple(chain.from_iterable(solved))
+        missing = {first: none for first, none in found.items() if isinstance(none, NoSlope)}
+        count = sum(len(none.channels) for none in missing.values())
         if count < fewest:
-            fewest, failed = count, missing[0]
+            fewest, failed = count, next(iter(missing.items()))
     assert failed is not None
-    part, failure = failed
+    first, failure = failed
     channel = failure.channels[0]
-    raise StaircaseError(part.first + channel, failure.reason(channel, hardware))
+    raise StaircaseError(first + channel, failure.reason(channel, hardware))
 
 
 class _Part:
-    """Some of the channels, from the ``first`` on: so many that their steps stay in the cache."""
+    """Some of the channels: so many that their steps stay in the cache."""
 
-    def __init__(self, first: int, rules: tuple[Staircase, ...], acc_mins: tuple[int, ...],
+    def __init__(self, rules: tuple[Staircase, ...], acc_mins: tuple[int, ...],
                  acc_maxs: tuple[int, ...]):
-        self.first, self.low, self.high = first, rules[0].low, rules[0].high
-        self.acc_min = np.array(acc_mins, np.int64)[:, None]
-        self.stairs = _stairs(rules, acc_mins, acc_maxs)
-        self.zero_point = np.array([rule.zero_point for rule in rules], np.int64)
-        self.slope = np.array([rule.slope for rule in rules])
+        acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
+        self.rule = rule = Stack(rules)
+        self.acc_min, self.low, self.high = acc_min, rules[0].low, rules[0].high
+        self.levels, self.steps = thresholds(rule, acc_min, acc_max)      # [channels, points]
+        ends = np.concatenate([acc_min, 0 * acc_min - 1, 0 * acc_min, acc_max], axis=1)
+        self.ends = np.clip(ends, acc_min, acc_max)                       # [channels, 4]
+        # Where all is decided, and what must come out there:
+        self.points = np.clip(np.concatenate([self.steps, self.steps - 1, self.ends], axis=1),
+                              acc_min, acc_max)
+        self.wanted = rule(self.points)
+        self.tried: dict[tuple[int, Widths], tuple[Requantize, ...] | NoSlope] = {}
 
-    def least_digits(self, hardware: Hardware) -> int:
-        """The least with which the accumulators at and below each step stay apart."""
-        steps = self.stairs.steps
+    def least_digits(self, first: int, hardware: Hardware) -> int:
+        """The least with which the accumulators at and below each step stay apart; the part's
+        channels are those from the ``first`` on."""
+        steps = self.steps
         real = steps > self.acc_min              # rows without a step repeat acc_min
         reach = np.where(real, np.where(steps > 0, steps, -steps), 0).max(axis=1)
         for digits in range(1, MAX_DIGITS + 1):
@@ -168,26 +159,40 @@ class _Part:
             if not far.any():
                 return digits
         channel = int(far.argmax())
-        raise StaircaseError(self.first + channel, (
+        raise StaircaseError(first + channel, (
             f"has a step at an accumulator of magnitude {reach[channel]}, beyond the "
             f"{hardware.digit_width * MAX_DIGITS} bits of {MAX_DIGITS} digits"))
 
-    def solve(self, digits: int, hardware: Widths) -> Iterator[Requantize]:
-        """The parameters, proven at every step; NoSlope where there are none."""
-        m, r0, r1, s = solve(self.problem(digits, hardware), hardware)
+    def solve(self, digits: int, hardware: Widths) -> tuple[Requantize, ...] | NoSlope:
+        """The parameters with the narrowest multiplier that will do; NoSlope where there are none.
+        """
+        for widths in narrowest_first(hardware):
+            if (digits, widths) not in self.tried:
+                self.tried[digits, widths] = self.solve_with(digits, widths)
+            found = self.tried[digits, widths]
+            if not isinstance(found, NoSlope):
+                break
+        return found
+
+    def solve_with(self, digits: int, hardware: Widths) -> tuple[Requantize, ...] | NoSlope:
+        """The parameters with just these widths, proven at every step."""
+        try:
+            m, r0, r1, s = solve(self.problem(digits, hardware), hardware)
+        except NoSlope as error:
+            return error
         columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
-        got = _datapath(self.stairs.points, *columns, digits, self.low, self.high, hardware)
+        got = _datapath(self.points, *columns, digits, self.low, self.high, hardware)
         # Between two checked neighbours both functions are monotone, so this is a proof.
-        assert (got == self.stairs.wanted).all()
-        return (Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
+        assert (got == self.wanted).all()
+        return tuple(Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
 
     def problem(self, digits: int, hardware: Hardware) -> Problem:
         """The constraints at the steps, and at the ends of either sign where no step bounds them.
         """
         limit = 1 << (hardware.digit_width * digits - 1)
-        levels, steps, value = self.stairs.levels, self.stairs.steps, self.stairs.values
+        levels, steps, value = self.levels, self.steps, self.wanted[:, -self.ends.shape[1]:]
         flat = value[:, 0] == value[:, -1]
-        acc = np.clip(self.stairs.ends, -limit, limit - 1)
+        acc = np.clip(self.ends, -limit, limit - 1)
         stepped = np.broadcast_to(~flat[:, None], steps.shape)
         at_least = Constraints(acc=np.concatenate([steps, acc], axis=1),
                                level=np.concatenate([levels, value], axis=1),
@@ -195,8 +200,8 @@ class _Part:
         below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
                             level=np.concatenate([levels, value + 1], axis=1),
                             valid=np.concatenate([stepped, value < self.high], axis=1))
-        return Problem(digits, at_least, below, steps, levels, flat, self.stairs.ends,
-                       self.zero_point, self.slope)
+        return Problem(digits, at_least, below, steps, levels, flat, self.ends,
+                       self.rule.zero_point, self.rule.slope)
 
 
 def _refuse_overflow(rules: Sequence[Staircase], acc_mins: Sequence[int],
@@ -208,3 +213,6 @@ def _refuse_overflow(rules: Sequence[Staircase], acc_mins: Sequence[int],
             raise StaircaseError(channel, (
                 f"shifts accumulators up to {bound - 1} left by {rule.shift}, which "
                 f"overflows the 32 bits that TFLite rounds in"))
+
+
+_part = lru_cache(REMEMBERED)(_Part)

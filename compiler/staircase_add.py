@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.staircase import Hardware
+from compiler.staircase import Hardware, narrowest_first
 
 WINDOW = 48                                      # c1 and c2 are looked for so far from the slopes
 FAR = 1 << 60                                    # beyond any Q
@@ -53,6 +53,18 @@ def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[
     """
     x1, x2 = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
     wanted = rule(x1, x2).ravel()
+    for widths in narrowest_first(hardware):
+        try:
+            return fit_with(wanted, slopes, zero_points, low, high, widths, zero_point)
+        except AddError as error:
+            failure = error
+    raise failure
+
+
+def fit_with(wanted: np.ndarray, slopes: tuple[float, float], zero_points: tuple[int, int],
+             low: int, high: int, hardware: Hardware, zero_point: int) -> RequantizeAdd:
+    """The same with just these widths; ``wanted`` are the results of all pairs, int64 [65536]."""
+    x1, x2 = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
     pairs = np.stack([x1.ravel() - zero_points[0], x2.ravel() - zero_points[1]])
     width, shift = hardware.multiplier_width, hardware.shift_max
     # The largest shift represents all that a smaller one does, and more.

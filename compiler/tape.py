@@ -2,14 +2,13 @@
 
 import zlib
 from collections.abc import Iterator, Sequence
-from functools import cache
 
 import numpy as np
-from amaranth.lib.data import StructLayout
 
 from compiler.jumps import pack_jumps
-from compiler.layers import Layer, Record, check_fields
-from hw.config import HEADER, RECORD, EngineConfig, Packet, layer_layout
+from compiler.layers import Layer, Record, ceil_div, check_fields
+from hw.config import EngineConfig, Packet
+from hw.fields import HEADER, RECORD, Fields, layer_fields
 
 CRC_BYTES = 4
 LONGEST_PACKET = 1 << 15                # beats; the reader counts with 16 bits
@@ -20,27 +19,9 @@ def packet_words(config: EngineConfig) -> int:
     return LONGEST_PACKET // (config.rows // config.tape_rows)
 
 
-class Packer:
-    """The bytes that a hardware layout makes of its fields; ``layout.const`` takes far longer."""
-
-    def __init__(self, layout: StructLayout) -> None:
-        self.places = [(name, member.offset, (1 << member.width) - 1) for name, member in layout]
-        self.size = -(-layout.size // 8)
-
-    def __call__(self, fields: dict[str, int]) -> bytes:
-        bits = 0
-        for name, offset, mask in self.places:
-            bits |= (fields[name] & mask) << offset
-        return bits.to_bytes(self.size, "little")
-
-
-pack_header, pack_record = Packer(HEADER), Packer(RECORD)
-
-
-@cache
-def pack_layer(config: EngineConfig) -> Packer:
-    """That of a layer's configuration."""
-    return Packer(layer_layout(config))
+def packed(fields: Fields, values: dict[str, int]) -> bytes:
+    """What a packet holds of ``values``."""
+    return fields.pack(values).to_bytes(ceil_div(fields.width, 8), "little")
 
 
 def beats_of(data: bytes, config: EngineConfig) -> bytes:
@@ -54,14 +35,14 @@ def packets(kind: Packet, content: bytes, config: EngineConfig) -> Iterator[byte
         else LONGEST_PACKET * config.tape_bytes
     for first in range(0, len(content), step):
         part = content[first:first + step]
-        header = pack_header({"kind": kind, "beats": len(part) // config.tape_bytes - 1})
+        header = packed(HEADER, {"kind": kind, "beats": len(part) // config.tape_bytes - 1})
         yield beats_of(header, config) + part
 
 
 def record_bytes(record: Record, config: EngineConfig) -> bytes:
     """One requantizer record."""
     shift = max(0, record.shift - config.shift_min)
-    return pack_record({
+    return packed(RECORD, {
         "bias": record.bias, "multiplier": record.multiplier,
         "offset": record.offset, "offset_negative": record.offset_negative,
         "shift_low": shift & 3, "shift_high": shift >> 2})
@@ -101,7 +82,7 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
     yield from packets(Packet.WEIGHTS, weights[0][:ahead], config)
     if layer.table is not None:
         yield from packets(Packet.TABLE, table_bytes(layer.table, config), config)
-    content = pack_layer(config)(fields)
+    content = packed(layer_fields(config), fields)
     yield from packets(Packet.LAYER, beats_of(content, config), config)
     yield from packets(Packet.WEIGHTS, weights[0][ahead:], config)
     for records, words in zip(groups[1:], weights[1:], strict=True):
@@ -111,7 +92,7 @@ def layer_packets(layer: Layer, config: EngineConfig) -> Iterator[bytes]:
 
 def check_beats(config: EngineConfig) -> int:
     """Beats of the content of the packet that ends a tape."""
-    return -(-CRC_BYTES // config.tape_bytes)
+    return ceil_div(CRC_BYTES, config.tape_bytes)
 
 
 def write_tape(layers: Sequence[Layer], config: EngineConfig) -> bytes:

@@ -95,11 +95,12 @@ def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
     """The model on boards. Some have the same engine, for which it is compiled once."""
     compiled: dict[EngineConfig, Verdict] = {}
+    predicted: dict[tuple[EngineConfig, Store], Prediction] = {}
     found = []
     for target in targets:
         if target.engine not in compiled:
             compiled[target.engine] = on_engine(examined, target)
-        found.append(on_board(replace(compiled[target.engine], target=target)))
+        found.append(on_board(replace(compiled[target.engine], target=target), predicted))
     return found
 
 
@@ -115,19 +116,23 @@ def on_engine(examined: Examined, target: Target) -> Verdict:
     return Verdict(target, tuple(reasons.findings()), planned(examined.device, target.engine))
 
 
-def on_board(found: Verdict) -> Verdict:
-    """The same with what the board adds: store, device, clock."""
+def on_board(found: Verdict, predicted: dict[tuple[EngineConfig, Store], Prediction]) -> Verdict:
+    """The same with what the board adds: store, device, clock. It is ``predicted`` once how an
+    engine does with a store."""
     target, program = found.target, found.program
     if program is None:
         return found
     reasons = Reasons()
     store = target.store_for(program.tape)
+    if (target.engine, store) not in predicted:
+        predicted[target.engine, store] = predict(program, IMAGES, target)
+    prediction = predicted[target.engine, store]
     with reasons.of():
         store = store_of(program, target)
     area = estimate(target.name, program.config, 0 if store.flash_dq else store.slot_bytes)
     return replace(found, store=store, area=area,
                    reasons=(*reasons.findings(), *too_large(target, area)),
-                   prediction=predict(program, IMAGES, target))
+                   prediction=prediction)
 
 
 def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) -> Plan | None:

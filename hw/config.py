@@ -7,12 +7,10 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 
 import enum
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from math import gcd
 
-from amaranth.hdl import signed, unsigned
-from amaranth.lib import data
-from amaranth.utils import ceil_log2, exact_log2
+from .fields import HEADER, RECORD, jump_fields, layer_fields
 
 # A model in a board's store: a header, and its tape behind it (docs/protocol.md).
 MAGIC = b"SYST"
@@ -122,7 +120,7 @@ class EngineConfig:
     @property
     def banks(self):
         """Byte-wide banks of the scratchpad: `word_bytes` rounded up to a power of two."""
-        return 1 << ceil_log2(self.word_bytes)
+        return 1 << (self.word_bytes - 1).bit_length()
 
     @property
     def pairs(self):
@@ -147,7 +145,7 @@ class EngineConfig:
     @property
     def addr_width(self):
         """Bits of a byte address in the scratchpad."""
-        return exact_log2(self.scratchpad_bytes)
+        return self.scratchpad_bytes.bit_length() - 1
 
     @property
     def tile_results(self):
@@ -162,27 +160,27 @@ class EngineConfig:
     @cached_property
     def header_beats(self):
         """Beats of a packet's header."""
-        return -(-HEADER.size // (8 * self.tape_bytes))
+        return -(-HEADER.width // (8 * self.tape_bytes))
 
     @property
     def records_together(self):
         """Requantizer records that come side by side, where a beat has room for several."""
-        return gcd(max(1, 8 * self.tape_bytes // RECORD.size), self.requantizers)
+        return gcd(max(1, 8 * self.tape_bytes // RECORD.width), self.requantizers)
 
     @cached_property
     def record_beats(self):
         """Beats of the records that come together."""
-        return -(-RECORD.size // (8 * self.tape_bytes))
+        return -(-RECORD.width // (8 * self.tape_bytes))
 
     @cached_property
     def layer_beats(self):
         """Beats of a layer's configuration."""
-        return -(-layer_layout(self).size // (8 * self.tape_bytes))
+        return -(-layer_fields(self).width // (8 * self.tape_bytes))
 
     @cached_property
     def jump_beats(self):
         """Beats of the jumps of a step."""
-        return -(-jump_layout(self).size // (8 * self.tape_bytes))
+        return -(-jump_fields(self).width // (8 * self.tape_bytes))
 
     @property
     def row_steps(self):
@@ -245,18 +243,6 @@ class Packet(enum.IntEnum):
     JUMPS = 5      # the addresses of the next layer: hw/jumps.py
 
 
-HEADER = data.StructLayout({"kind": 8, "beats": 24})      # beats of content, less one
-
-RECORD = data.StructLayout({
-    "bias":            signed(32),
-    "multiplier":      unsigned(32),
-    "offset":          signed(30),      # for results >= 0
-    "shift_low":       unsigned(2),     # `shift`, less `shift_min`
-    "offset_negative": signed(30),      # for results < 0
-    "shift_high":      unsigned(2),
-})
-
-
 class Mode(enum.IntEnum):
     """Where a layer's values come from."""
 
@@ -277,75 +263,3 @@ WRITE_STEPS = {"value": 0, "pixel": 1, "row": 2, "group": 3,
                "last_value": 4, "last_pixel": 5, "last_row": 6, "start": 7}
 # A layer of windows has none for its last group, but one for the last output of a column.
 COLUMN_STEP = WRITE_STEPS["last_pixel"]
-
-
-@cache
-def jump_layout(config):
-    """What a step adds to the place of a read, and of a write.
-
-    A read is at ``addr``, which lies at the offset ``x`` of row ``y`` of the image. A byte with
-    ``x`` outside ``[0, row_bytes)``, or of a row ``y`` outside ``[0, height]``, reads as `pad`;
-    without `padding` there is none. All wrap around.
-    """
-    read = {"addr": unsigned(config.addr_width)}
-    if config.padding:
-        read |= {"x": signed(config.addr_width + 1), "y": signed(11)}
-    return data.StructLayout({"read": data.StructLayout(read),
-                              "write": data.StructLayout({"addr": unsigned(config.addr_width)})})
-
-
-@cache
-def layer_layout(config):
-    """The configuration of one layer: loop counts less one, and modes.
-
-    The loops, from the outside: group (of output channels), row, tile (of `columns` pixels), and
-    inside a tile: ky, kx, chunk (of `word_bytes` bytes), column.
-
-    With ``window``, a tile is but a column of the image, and the loop ky its rows: each read is the
-    next byte of the window that a row of the array keeps of its own channel. Such a read counts if
-    `skip_ky` reads of its column have gone before it, and from then on every `every_ky`-th, in
-    columns that are told in the same way; it makes a result, or with the column's last one does.
-    """
-    rows = unsigned(max(1, ceil_log2(max(config.rows, config.word_bytes))))
-    pairs = {
-        "zero_point_1":   signed(8),    # of the operands of ADD and of products
-        "zero_point_2":   signed(8),
-        "multiply":       1,            # the vector unit gives products of two taps
-        "flip_second":    1,            # ... and of ADD's second operand all bits flipped
-    }
-    padding = {
-        "pad":            signed(8),
-        "row_bytes":      unsigned(config.addr_width),
-        "height":         10,           # less one
-    }
-    windows = {
-        "window":         1,
-        "skip_ky":        4,
-        "every_ky":       4,            # less one
-        "skip_tiles":     4,
-        "every_tile":     4,            # less one
-    }
-    return data.StructLayout({
-        "mode":           2,
-        "to_stream":      1,            # values leave through the output stream
-        "table":          1,            # values pass through the table unit
-        "shared_record":  1,            # one record for all channels (two for ADD), the same
-                                        # for each requantizer
-        "repeat_weights": 1,            # every slot of a tile uses the first slot's weights, and
-                                        # of a window, each makes a result
-        "steps":          2,            # digits of the requantizer, less one
-        "low":            signed(8),    # clamp
-        "high":           signed(8),
-        "zero_point":     signed(8),    # of the output
-        "groups":         range(config.scratchpad_bytes // config.word_bytes + 1),
-        "rows":           10,
-        "tiles":          10,
-        "ky":             7,
-        "kx":             7,
-        "chunks":         10,
-        "last_columns":   unsigned(max(1, ceil_log2(config.columns))),   # of the last tile, less 1
-        "channels":       rows,         # of a group, less one
-        "last_channels":  rows,         # of the last group, less one
-    } | (pairs if config.pairs else {})
-      | (padding if config.padding else {})
-      | (windows if config.windows else {}))

@@ -5,9 +5,10 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .array import SystolicArray
-from .config import EngineConfig, Mode, layer_layout
+from .config import EngineConfig, Mode
 from .fetch import Fetcher, Token
 from .jumps import Jumps
+from .layouts import layer_layout
 from .requantize import Requantizer
 from .results import Collector, TileEnds
 from .scratchpad import Scratchpad

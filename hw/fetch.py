@@ -4,7 +4,8 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import LOOPS, READ_STEPS, STEPS, Mode, jump_layout
+from .config import LOOPS, READ_STEPS, STEPS, Mode
+from .layouts import jump_layout
 from .loops import Loop, Place
 from .results import Ends, TileEnds, ends_of
 from .weights import WeightRead

@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .config import READ_STEPS, STEPS, WRITE_STEPS, jump_layout
+from .config import READ_STEPS, STEPS, WRITE_STEPS
+from .layouts import jump_layout
 
 
 class Jumps(wiring.Component):

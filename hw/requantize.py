@@ -5,7 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .config import RECORD, Mode
+from .config import Mode
+from .layouts import RECORD
 from .requantize_lane import RequantizeLane, step_layout
 from .results import Ends, result_layout, several
 

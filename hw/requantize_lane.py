@@ -5,7 +5,8 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from .config import RECORD, Mode
+from .config import Mode
+from .layouts import RECORD
 from .multiply import DigitMultiply
 
 WORDS = ("bias", "multiplier", "offset", "offset_negative")      # of a record, 32 bits each

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .config import jump_layout
+from .layouts import jump_layout
 from .loops import Place
 from .results import several
 

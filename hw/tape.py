@@ -4,7 +4,8 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .config import HEADER, Packet
+from .config import Packet
+from .layouts import HEADER
 
 
 class TapeReader(wiring.Component):

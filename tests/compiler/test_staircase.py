@@ -11,7 +11,7 @@ from compiler.numerics import (
     quantize_multiplier,
 )
 from compiler.staircase import Requantize, StaircaseError, evaluate, fit
-from compiler.thresholds import stack, thresholds
+from compiler.thresholds import Stack, thresholds
 
 HARDWARE = SimpleNamespace(digit_width=8, multiplier_width=26, shift_min=15, shift_max=22,
                            offset_width=32)
@@ -30,7 +30,7 @@ def check(rules, acc_min, acc_max, rng=None):
     for rule, channel, a, b in zip(rules, channels, acc_min, acc_max, strict=True):
         assert 0 <= channel.multiplier < 2**26 and 15 <= channel.shift <= 22
         assert all(-2**31 <= r < 2**31 for r in (channel.offset, channel.offset_negative))
-        _, steps = thresholds(stack([rule]), np.array([[a]]), np.array([[b]]))
+        _, steps = thresholds(Stack([rule]), np.array([[a]]), np.array([[b]]))
         acc = np.concatenate([(steps.T + np.arange(-3, 4)).ravel(), [a, -1, 0, 1, b],
                               rng.integers(a, b + 1, 300), rng.integers(-300, 300, 100)])
         acc = np.clip(acc, a, b)

@@ -3,7 +3,10 @@ import dataclasses
 import pytest
 from amaranth.hdl import Value
 
-from hw.config import HEADER, RECORD, EngineConfig, Mode, Packet, jump_layout, layer_layout
+import hw.fields
+from hw.config import EngineConfig, Mode, Packet
+from hw.fields import jump_fields, layer_fields
+from hw.layouts import HEADER, RECORD, jump_layout, layer_layout
 
 REFUSALS = [
     (dict(rows=0), "rows must be a positive integer, not 0"),
@@ -99,6 +102,8 @@ def test_layer_layout(parameters):
               "channels": max(config.rows, config.word_bytes) - 1}
     read = layout.const(fields)
     assert {name: read[name] for name in fields} == fields
+    values = dict.fromkeys(layer_fields(config), 0) | fields
+    assert layer_fields(config).pack(values) == read.as_bits()
 
 
 @pytest.mark.parametrize("padding", (False, True))
@@ -112,14 +117,17 @@ def test_jump_layout(parameters, padding):
             "write": {"addr": top}}
     read = layout.const(jump)
     assert {name: {field: read[name][field] for field in jump[name]} for name in jump} == jump
+    assert jump_fields(config).pack(jump) == read.as_bits()
 
 
 def test_tape_layouts():
     assert (HEADER.size, RECORD.size) == (32, 128)
     header = Value.cast(HEADER.const({"kind": Packet.WEIGHTS, "beats": 0x123456})).value
     assert header.to_bytes(4, "little") == bytes([2, 0x56, 0x34, 0x12])
+    assert header == hw.fields.HEADER.pack({"kind": Packet.WEIGHTS, "beats": 0x123456})
     # Words of 32 bits, each in a memory of its own: the shift has two bits in each of two.
-    record = Value.cast(RECORD.const({
-        "bias": -2, "multiplier": 0xfedcba98, "offset": -1, "shift_low": 1,
-        "offset_negative": 5, "shift_high": 2})).value
+    values = {"bias": -2, "multiplier": 0xfedcba98, "offset": -1, "shift_low": 1,
+              "offset_negative": 5, "shift_high": 2}
+    record = Value.cast(RECORD.const(values)).value
+    assert record == hw.fields.RECORD.pack(values)
     assert record.to_bytes(16, "little").hex() == "feffffff" "98badcfe" "ffffff7f" "05000080"

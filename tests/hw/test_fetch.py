@@ -8,9 +8,10 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from simulation import ENDS, get_ends, simulate, small_config
 
-from compiler.jumps import read_jumps, walk_shapes
-from hw.config import READ_STEPS, STEPS, Mode, jump_layout, layer_layout
+from compiler.jumps import read_jumps, walk_fields
+from hw.config import READ_STEPS, STEPS, Mode
 from hw.fetch import Fetcher
+from hw.layouts import jump_layout, layer_layout
 
 LOOPS = ("groups", "rows", "tiles", "ky", "kx", "chunks")
 
@@ -40,7 +41,7 @@ def turns(fields, *names):
 
 def all_fields(config, fields):
     """Those of the configuration, and those that become jumps."""
-    names = [*(name for name, _ in layer_layout(config)), *walk_shapes(config)]
+    names = [*(name for name, _ in layer_layout(config)), *walk_fields(config)]
     return {name: fields.get(name, 0) for name in names}
 
 
@@ -62,7 +63,7 @@ class Jumping(wiring.Component):
 
 
 def reads(config, fields):
-    """The reads of a layer, from the docstrings of `layer_layout` and `walk_shapes`; and the words
+    """The reads of a layer, from the docstrings of `layer_layout` and `walk_fields`; and the words
     it lets go of."""
     f = all_fields(config, fields)
     is_array = f["mode"] == Mode.ARRAY

@@ -4,8 +4,9 @@ import pytest
 from amaranth.hdl import Value
 from simulation import simulate, small_config
 
-from hw.config import READ_STEPS, STEPS, WRITE_STEPS, jump_layout
+from hw.config import READ_STEPS, STEPS, WRITE_STEPS
 from hw.jumps import Jumps
+from hw.layouts import jump_layout
 
 
 def words(rng, config):

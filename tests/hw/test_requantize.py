@@ -5,7 +5,8 @@ import pytest
 from amaranth.hdl import Value
 from simulation import ENDS, get_ends, packed_ends, simulate, small_config, wrap
 
-from hw.config import RECORD, Mode, layer_layout
+from hw.config import Mode
+from hw.layouts import RECORD, layer_layout
 from hw.requantize import Requantizer
 
 

@@ -3,7 +3,8 @@ import random
 import pytest
 from simulation import ENDS, drainer, feeder, packed_ends, plain_ends, simulate, small_config
 
-from hw.config import Mode, layer_layout
+from hw.config import Mode
+from hw.layouts import layer_layout
 from hw.results import Collector
 
 

@@ -5,7 +5,8 @@ import pytest
 from amaranth.hdl import Value
 from simulation import simulate, small_config
 
-from hw.config import HEADER, Packet, layer_layout
+from hw.config import Packet
+from hw.layouts import HEADER, layer_layout
 from hw.tape import TapeReader
 
 
