@@ -62,6 +62,7 @@ def window_layer(x: Image, y: Image, weights: np.ndarray, window: Window, dilati
     if not config.windows or depth != 1 or channels != x.channels or max(x.width, x.height) == 1 \
             or (groups > 1 and last // at_once < (config.rows - 1) // at_once) \
             or max(span_w, (rows - 1) * window.dilation_h) > MOST_STEP \
+            or not 1 <= min(window.stride_w, window.stride_h) \
             or max(window.stride_w, window.stride_h) > MOST_STEP + 1 \
             or columns > largest(config, "tiles") + 1:
         return None

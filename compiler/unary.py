@@ -112,10 +112,11 @@ def sigmoid(kind: str, source: Tensor, output: Tensor, profile: str, x: np.ndarr
     d = x - source.zero_point
     inside = double_rounding(np.clip(d, -radius, radius), multiplier, shift)
     low, high = integer_range(output.dtype)
+    # The zero points are fixed, whatever the output says.
     if kind == "TANH":
-        y = rounding_divide_by_pot(fixedpoint.tanh(inside), 24) + output.zero_point
+        y = rounding_divide_by_pot(fixedpoint.tanh(inside), 24) + low + 128
     else:
-        y = rounding_divide_by_pot(fixedpoint.logistic(inside), 23) + output.zero_point
+        y = rounding_divide_by_pot(fixedpoint.logistic(inside), 23) + low
     return np.where(d <= -radius, low, np.where(d >= radius, high, y))
 
 

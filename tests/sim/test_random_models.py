@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from equal import SEVERAL, on_rtl, same
+from equal import SEVERAL, WIDE, on_rtl, same
 from oracles import outputs_of
 from random_models import random_model
 
@@ -12,15 +12,11 @@ from compiler.ir import Graph
 from compiler.program import compile_model
 from compiler.reader import parse_model
 from compiler.targets import TARGETS
-from hw.config import EngineConfig
 
 IMAGES = 3
 SEEDS = [pytest.param(range(24), id="first")] + [
     pytest.param(range(first, first + 50), id=f"from {first}", marks=pytest.mark.slow)
     for first in range(24, 1024, 50)]
-WIDE = EngineConfig(rows=4, lanes=16, rows_together=2, tape_rows=2, weight_words=64, results=16,
-                    scratchpad_bytes=1 << 16, acc_width=28, whole_sums=True, requantizers=2,
-                    write_port=True, channel_records=16, windows=True)
 ENGINES = (TARGETS["icebreaker"].engine, SEVERAL, WIDE)
 
 

@@ -1,7 +1,7 @@
 """RESIZE_BILINEAR on the array, against LiteRT and TFLM."""
 
 import pytest
-from equal import SEVERAL, equal_to_runtime
+from equal import SEVERAL, WIDE, equal_to_runtime
 from operator_models import OperatorModel
 
 from compiler.errors import ModelError
@@ -31,7 +31,7 @@ def model(before, after, options, channels, dtype="int8"):
 
 
 @pytest.mark.parametrize("profile, config", [
-    ("litert", DEFAULT.engine), ("tflm", DEFAULT.engine), ("litert", SEVERAL),
+    ("litert", DEFAULT.engine), ("tflm", DEFAULT.engine), ("litert", SEVERAL), ("litert", WIDE),
     pytest.param("litert", TARGETS["ulx3s-85f"].engine, marks=pytest.mark.slow)])
 def test_sizes(profile, config, tmp_path):
     cases = {}

@@ -5,15 +5,11 @@ from dataclasses import replace
 
 import pytest
 from convolution_models import IMAGES, Case, file
-from equal import equal_to_runtime
+from equal import WIDE, equal_to_runtime
 
 from compiler.program import compile_model
-from hw.config import EngineConfig
 
 # Sixteen lanes for whole windows, eight for their rows.
-WIDE = EngineConfig(rows=4, columns=1, lanes=16, rows_together=2, tape_rows=4, weight_words=64,
-                    results=16, scratchpad_bytes=1 << 14, acc_width=28, whole_sums=True,
-                    requantizers=2, write_port=True, channel_records=16, windows=True)
 NARROW = replace(WIDE, rows=8, lanes=8, rows_together=4, requantizers=4)
 ONE_PORT = replace(WIDE, requantizers=1, write_port=False)
 CONFIGS = pytest.mark.parametrize("config", [WIDE, NARROW, ONE_PORT],
