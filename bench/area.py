@@ -21,27 +21,26 @@ from boards.build import rendered, synthesize
 from boards.tools import run_tool, tool_version
 from compiler.area import CHOSEN, KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
-from compiler.image import engine_hash
 from compiler.program import write_whole
 from compiler.size import LEAST_SCRATCHPAD, PARTS
 from hw.config import EngineConfig
-from hw.system import SystemConfig
-from sim.design import Design
+from sim.design import Design, system_config
 
 TOOL_FAILED = 4
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
-# Scratchpad and tape memory as shares of the most, multiplier, and which of PARTS there are (by
-# their first letters): few designs that tell the effects apart.
+# Scratchpad and tape memory as shares of the most (0: the tape is in flash), multiplier, and which
+# of PARTS there are (by their first letters): few designs that tell the effects apart.
 SAMPLES = ((1, 1, 30, "ampt"), (1, 1 / 4, 30, "w"), (0, 1 / 2, 24, ""), (0, 1, 30, "aptw"),
            (1 / 2, 1 / 4, 26, "pt"), (1 / 4, 1 / 2, 28, "amw"), (1 / 8, 1 / 4, 24, "ap"),
            (1, 1 / 8, 24, "pw"), (1 / 4, 1 / 8, 26, "mt"), (1 / 2, 1 / 2, 28, "at"),
-           (1, 1, 26, "amptw"), (1 / 4, 1 / 4, 28, "pw"))
+           (1, 1, 26, "amptw"), (1 / 4, 1 / 4, 28, "pw"),
+           (1, 0, 30, "ampt"), (0, 0, 24, ""), (1 / 8, 0, 24, "ap"))
 
 
 def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
-    """The engines to measure, each with its slot's bytes."""
+    """The engines to measure, each with its slot's bytes, 0 in flash."""
     target, seen = board.target, set()
     store = target.stores[0]
     for scratchpad, slot, width, parts in SAMPLES:
@@ -58,11 +57,8 @@ def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
 def design(board: Board, engine: EngineConfig, slot_bytes: int) -> Design:
     """A board with an engine, without a model."""
     target = board.target
-    store = target.stores[0]
-    return Design(target, None, b"", SystemConfig(
-        engine=engine, clock_hz=target.clock_hz, board=target.number, ring_bytes=target.ring_bytes,
-        engine_name=engine_hash(engine), flash_dq=store.flash_dq, store_base=store.base,
-        slot_bytes=slot_bytes or store.slot_bytes))
+    store = replace(target.stores[0], slot_bytes=slot_bytes) if slot_bytes else target.stores[-1]
+    return Design(target, None, b"", system_config(target, engine, store))
 
 
 def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:

@@ -2,7 +2,7 @@
 
 ``measured.json`` holds what Yosys and nextpnr made of some of the engines that
 ``compiler/size.py`` may choose; ``python -m bench.area`` writes it. The others follow from those
-of the same board: logic cells grow about linearly with what differs, memories in whole blocks.
+of the same device: logic cells grow about linearly with what differs, memories in whole blocks.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from compiler.targets import TARGETS
 from hw.config import EngineConfig
 from hw.fields import jump_fields
 
@@ -41,10 +42,9 @@ class Measurement:
         """What was measured, whatever its netlist was at the time."""
         return self.board, self.engine, self.slot_bytes
 
-    def of_kind(self, board: str, engine: dict[str, Any], slot_bytes: int) -> bool:
-        """Whether it tells something of ``engine`` on ``board``, with a store of the same kind."""
-        return self.board == board and bool(self.slot_bytes) == bool(slot_bytes) \
-            and self.engine | {name: engine[name] for name in CHOSEN} == engine
+    def is_like(self, engine: dict[str, Any]) -> bool:
+        """Whether it tells something of ``engine``, which differs but in what is CHOSEN."""
+        return self.engine | {name: engine[name] for name in CHOSEN} == engine
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,21 @@ def measurements() -> tuple[Measurement, ...]:
     return tuple(Measurement(**row) for row in json.loads(MEASURED.read_text())["designs"])
 
 
+def of_board(board: str) -> list[Measurement]:
+    """Those of the board, or where there are none, of one with the same device."""
+    rows: dict[str, list[Measurement]] = {}
+    for row in measurements():
+        if row.board in TARGETS and TARGETS[row.board].device == TARGETS[board].device:
+            rows.setdefault(row.board, []).append(row)
+    return rows.get(board) or next(iter(rows.values()), [])
+
+
 def estimate(board: str, engine: EngineConfig, slot_bytes: int) -> dict[str, Estimate]:
-    """What ``engine`` takes, by kind; nothing where no such engine was measured on the board. The
-    tape is in a memory of ``slot_bytes``, or with 0 in flash."""
+    """What ``engine`` takes, by kind; nothing where no such engine was measured on such a device.
+    The tape is in a memory of ``slot_bytes``, or with 0 in flash."""
     wanted = asdict(engine)
-    rows = [row for row in measurements() if row.of_kind(board, wanted, slot_bytes)]
-    if len(rows) < 2:
+    rows = [row for row in of_board(board) if row.is_like(wanted)]
+    if len(rows) < 2 or not slot_bytes and all(row.slot_bytes for row in rows):
         return {}
     wanted_row = Measurement(board, rows[0].family, wanted, slot_bytes, "")
     found = {}
@@ -98,7 +107,8 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
 def cell_features(row: Measurement) -> list[float]:
     """What logic cells grow with: widths of addresses, of the multiplier, and what is left out."""
     return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
-            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes or 1)]
+            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes or 1),
+            not row.slot_bytes]
 
 
 def block_features(row: Measurement) -> list[float]:

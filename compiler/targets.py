@@ -28,7 +28,7 @@ class Store:
 
 @dataclass(frozen=True)
 class Target:
-    """``clock_hz`` is the engine's clock on the board, unless a build chooses another.
+    """``clock_hz`` is the engine's clock on the ``device``, unless a build chooses another.
 
     A tape lies in the first of the ``stores`` that has room for it. ``ring_bytes`` of input may
     wait for the engine. The bitstream tells the host ``number``.
@@ -36,6 +36,7 @@ class Target:
 
     name: str
     number: int
+    device: str
     engine: EngineConfig
     clock_hz: int
     stores: tuple[Store, ...]
@@ -71,14 +72,14 @@ TWO_LINES = Store(1 << 20, flash_dq=2, base=1 << 20)
 BEHIND_ECP5 = Store(1 << 20, flash_dq=2, flash_cycles=2, base=2 << 20)
 
 TARGETS = {target.name: target for target in (
-    Target("icebreaker", 1, UP5K, 24_000_000, (WITH_DDR,), ring_bytes=2048),
-    Target("upduino", 2, UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
-    Target("hx8k", 3, HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
-    Target("ulx3s-25f", 4, ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("ulx3s-85f", 5, ECP5, 60_000_000, (Store(1 << 18), BEHIND_ECP5)),
-    Target("ulx3s-12f", 7, ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("ulx3s-45f", 8, ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("orangecrab", 6, ECP5_25, 64_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("icebreaker", 1, "iCE40UP5K", UP5K, 24_000_000, (WITH_DDR,), ring_bytes=2048),
+    Target("upduino", 2, "iCE40UP5K", UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
+    Target("hx8k", 3, "iCE40HX8K", HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
+    Target("ulx3s-25f", 4, "LFE5U-25F", ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-85f", 5, "LFE5U-85F", ECP5, 60_000_000, (Store(1 << 18), BEHIND_ECP5)),
+    Target("ulx3s-12f", 7, "LFE5U-25F", ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-45f", 8, "LFE5U-45F", ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("orangecrab", 6, "LFE5U-25F", ECP5_25, 64_000_000, (Store(1 << 16), BEHIND_ECP5)),
 )}
 DEFAULT = TARGETS["icebreaker"]
 

@@ -9,7 +9,8 @@ from compiler.ir import Graph
 from compiler.program import Program
 from compiler.reader import read_model
 from compiler.size import fit, store_of
-from compiler.targets import Target
+from compiler.targets import Store, Target
+from hw.config import EngineConfig
 from hw.system import SystemConfig
 from sim.made import crc_of_made, golden_vector
 
@@ -39,8 +40,15 @@ def design(target: Target, model: Path, profile: str, clock_hz: int | None = Non
     program = fit(graph_of(model), target.engine, profile)
     store = store_of(program, target)
     image = image_of(program)
-    return Design(target, program, image, SystemConfig(
-        engine=program.config, clock_hz=clock_hz or target.clock_hz, board=target.number,
-        ring_bytes=target.ring_bytes, engine_name=engine_hash(program.config),
+    return Design(target, program, image,
+                  system_config(target, program.config, store, image, clock_hz))
+
+
+def system_config(target: Target, engine: EngineConfig, store: Store, image: bytes = b"",
+                  clock_hz: int | None = None) -> SystemConfig:
+    """The board's system with this engine and store; ``image`` is what a memory there holds."""
+    return SystemConfig(
+        engine=engine, clock_hz=clock_hz or target.clock_hz, board=target.number,
+        ring_bytes=target.ring_bytes, engine_name=engine_hash(engine),
         flash_dq=store.flash_dq, flash_cycles=store.flash_cycles, store_base=store.base,
-        slot_bytes=store.slot_bytes, store_init=b"" if store.flash_dq else image))
+        slot_bytes=store.slot_bytes, store_init=b"" if store.flash_dq else image)

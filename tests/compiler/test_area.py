@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from compiler import area
-from compiler.area import Estimate, Measurement, estimate, measurements
+from compiler.area import Estimate, Measurement, estimate, measurements, of_board
 from compiler.targets import DEFAULT, TARGETS
 
 ENGINE = TARGETS["ulx3s-25f"].engine
@@ -54,19 +54,23 @@ def test_the_error_is_what_was_found_by_leaving_out(monkeypatch):
     assert found.error == max(errors) >= 90
 
 
+def test_a_board_with_the_same_device(monkeypatch):
+    measured(monkeypatch)
+    assert estimate("orangecrab", ENGINE, 1 << 15) == estimate("ulx3s-25f", ENGINE, 1 << 15) != {}
+
+
 def test_other_engines_and_boards_tell_nothing(monkeypatch):
     measured(monkeypatch)
     assert estimate("ulx3s-85f", ENGINE, 1 << 15) == {}
+    assert estimate("ulx3s-25f", ENGINE, 0) == {}            # no tape in flash was measured
     assert estimate("ulx3s-25f", replace(ENGINE, lanes=2 * ENGINE.lanes), 1 << 15) == {}
 
 
 @pytest.mark.parametrize("board", TARGETS)
 def test_what_was_measured_is_predicted_within_its_error(board):
     """Of those boards' engines that the table holds."""
-    rows = [row for row in measurements() if row.board == board]
     target = TARGETS[board]
-    known = [row for row in rows if row.of_kind(board, asdict(target.engine) | {
-        name: row.engine[name] for name in area.CHOSEN}, row.slot_bytes)]
+    known = [row for row in of_board(board) if row.is_like(asdict(target.engine))]
     if len(known) < 2:
         pytest.skip("this engine has not been measured: python -m bench.area")
     for row in known:
