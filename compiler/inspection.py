@@ -14,6 +14,7 @@ from compiler.errors import ModelError
 from compiler.finding import Finding, reasons
 from compiler.fold import drop_unused, fuse_pads
 from compiler.ir import Graph, Operator, Tensor
+from compiler.kinds import DOT_PRODUCTS
 from compiler.layers import Layer, Record
 from compiler.lower import lower_operator
 from compiler.multipliers import Multiplier, accumulator_range, multipliers
@@ -22,7 +23,6 @@ from compiler.places import VIEWS, alone
 from compiler.reorder import reorder_weights
 from compiler.requantize import output_range, source_of
 from compiler.verdict import Examined
-from compiler.verify import DOT_PRODUCTS
 from hw.config import EngineConfig, Mode
 
 UNITS = {Mode.ARRAY: "array", Mode.MAXIMUM: "vector unit", Mode.ADD: "vector unit, adding"}

@@ -5,9 +5,9 @@ import math
 from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
+from compiler.kinds import DOT_PRODUCTS
 from compiler.layers import Layer, ceil_div
 from compiler.lower_binary import repeated
-from compiler.verify import DOT_PRODUCTS
 from hw.config import EngineConfig
 
 # No board holds more: its slots count layers in a byte, and have room for at most 1 MiB.

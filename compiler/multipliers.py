@@ -9,6 +9,7 @@ import numpy as np
 
 from compiler.binary import add_rule, mul_rule
 from compiler.ir import Graph, Operator
+from compiler.kinds import DOT_PRODUCTS
 from compiler.numerics import (
     DoubleRounding,
     Float64Rounding,
@@ -27,7 +28,6 @@ from compiler.requantize import (
     weight_zero_point,
     window_counts,
 )
-from compiler.verify import DOT_PRODUCTS
 
 TWICE = "rounded twice: doubling product, then shift"
 ONCE = "rounded once, in float64; multiplier and shift are what TensorFlow Lite Micro uses"

@@ -10,8 +10,8 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.ir import Graph, Operator, Tensor
+from compiler.kinds import RESHAPES
 from compiler.moves import move
-from compiler.verify import RESHAPES
 
 # Of as many values as they read.
 ORDERS = ("TRANSPOSE", "SPACE_TO_DEPTH", "DEPTH_TO_SPACE")

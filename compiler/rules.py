@@ -13,10 +13,11 @@ from compiler.binary import BINARY_KINDS, add_rule
 from compiler.finding import Finding, Rule, Violation, apply, refuse, sentences
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
+from compiler.kinds import DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES
 from compiler.moves import MOVES
 from compiler.requantize import bias_of, is_legacy, source_of, weight_scales, weight_zero_point
 from compiler.resize import has_small_weights
-from compiler.verify import ARITY, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES, activations, verify
+from compiler.verify import ARITY, activations, verify
 
 ACTIVATIONS = ("int8", "uint8")
 FUSED = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")

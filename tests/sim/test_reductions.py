@@ -10,8 +10,8 @@ from operator_models import OperatorModel
 
 from compiler.errors import ModelError
 from compiler.program import compile_model
+from compiler.shapes import window_size
 from compiler.targets import DEFAULT
-from compiler.verify import window_size
 from hw.config import EngineConfig
 
 IMAGES = 3

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from operator_models import OperatorModel
 
-from compiler.verify import window_size
+from compiler.shapes import window_size
 
 IMAGES = 3
 
