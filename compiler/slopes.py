@@ -65,16 +65,16 @@ class Widths:
 
 
 class NoSlope(Exception):
-    """``channels`` have no solution in ``problem``."""
+    """``channels`` have no solution in ``problem``, of which the first one's part is kept."""
 
     def __init__(self, channels: np.ndarray, problem: Problem):
         super().__init__(f"{len(channels)} channels")
         self.channels = [int(channel) for channel in channels]
-        self.problem = problem
+        self.problem = problem.rows(channels[:1])
 
-    def reason(self, channel: int, hardware: Hardware) -> str:
-        """Why there is none for ``channel``, and which multiplier would do."""
-        problem = self.problem.rows(np.array([channel]))
+    def reason(self, hardware: Hardware) -> str:
+        """Why there is none for the first channel, and which multiplier would do."""
+        problem = self.problem
         steps, levels = problem.steps[0], problem.levels[0]
         has, shift_max = hardware.multiplier_width, hardware.shift_max
         needs = f"a multiplier wider than {MAX_TRIED} bits"

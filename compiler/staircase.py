@@ -127,8 +127,7 @@ def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tupl
             fewest, failed = count, next(iter(missing.items()))
     assert failed is not None
     first, failure = failed
-    channel = failure.channels[0]
-    raise StaircaseError(first + channel, failure.reason(channel, hardware))
+    raise StaircaseError(first + failure.channels[0], failure.reason(hardware))
 
 
 class _Part:
@@ -179,7 +178,7 @@ class _Part:
         try:
             m, r0, r1, s = solve(self.problem(digits, hardware), hardware)
         except NoSlope as error:
-            return error
+            return error.with_traceback(None)    # which would keep all that was tried
         columns = (m[:, None], r0[:, None], r1[:, None], s[:, None])
         got = _datapath(self.points, *columns, digits, self.low, self.high, hardware)
         # Between two checked neighbours both functions are monotone, so this is a proof.
