@@ -67,8 +67,8 @@ class LayerTime:
         is_array = layer.mode == Mode.ARRAY
         self.is_array  = is_array
         steps = layer.fields.get("steps", 0) + 1
-        self.turns     = config.turns(layer.mode, steps)
-        self.latency   = config.requantize_latency(layer.mode, steps)
+        self.turns     = config.turns(steps)
+        self.latency   = config.requantize_latency(steps)
         self.columns   = config.columns if is_array else 1
         self.shifts    = (config.rows if is_array else config.word_bytes) // config.requantizers
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \

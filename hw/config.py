@@ -102,15 +102,13 @@ class EngineConfig:
         """The largest shift of the requantizer."""
         return self.shift_min + 15
 
-    def turns(self, mode, steps):
+    def turns(self, steps):
         """Cycles for which a value of ``steps`` digits keeps the requantizer from the next."""
-        if not self.whole_sums:
-            return steps
-        return 2 if mode == Mode.ADD else 1
+        return 1 if self.whole_sums else steps
 
-    def requantize_latency(self, mode, steps):
+    def requantize_latency(self, steps):
         """Cycles from taking a value to offering its byte."""
-        return REQUANTIZE_CYCLES + self.turns(mode, steps) + self.whole_sums
+        return REQUANTIZE_CYCLES + self.turns(steps) + self.whole_sums
 
     @property
     def word_bytes(self):

@@ -5,7 +5,6 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .config import Mode
 from .layouts import RECORD
 from .requantize_lane import RequantizeLane, step_layout
 from .results import Ends, result_layout, several
@@ -68,8 +67,7 @@ class Requantizer(wiring.Component):
         # Take values, once those before have left the digits to them, and name their records:
         stage = data.StructLayout({"step": step_layout(slots), "ends": Ends,
                                    "top": range(at_a_time)})
-        is_add  = (layer.mode == Mode.ADD) & config.addition
-        turns   = is_add if config.whole_sums else layer.steps       # a value's cycles, less one
+        turns   = C(0) if config.whole_sums else layer.steps         # a value's cycles, less one
         wait    = Signal.like(layer.steps)
         start   = Signal(range(slots))       # of the group's first record
         slot    = Signal(range(slots))

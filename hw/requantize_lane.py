@@ -52,9 +52,10 @@ class RequantizeLane(wiring.Component):
         is_add = (layer.mode == Mode.ADD) & config.addition
 
         # Records: 32-bit memories side by side, each read by the stage that needs it.
-        reads = {}
+        memories, reads = {}, {}
         for word, name in enumerate(WORDS):
-            m.submodules[name] = memory = Memory(shape=32, depth=self.slots, init=[])
+            m.submodules[name] = memories[name] = memory = Memory(shape=32, depth=self.slots,
+                                                                  init=[])
             w, reads[name] = memory.write_port(granularity=8), memory.read_port()
             m.d.comb += [w.addr.eq(self.w_slot), reads[name].en.eq(run)]
             for byte in range(4):
@@ -104,26 +105,19 @@ class RequantizeLane(wiring.Component):
         m.submodules.multiply = multiply = DigitMultiply(
             digit_width=(len(digits) if config.whole_sums else width) + 1,
             multiplier_width=config.multiplier_width)
-        is_signed = self.digit.last | is_add
-        digit = Cat(digits[:width], is_signed & digits[width - 1]).as_signed()
-        if config.whole_sums:
-            digit = Mux(is_add, digit, digits)
-        if config.addition:
-            zero_point = Mux(self.digit.first, layer.zero_point_1, layer.zero_point_2)
-            digit = digit - Mux(is_add, zero_point, 0)
-        m.d.comb += [multiply.en.eq(run), multiply.a.eq(digit),
-                     multiply.b.eq(reads["multiplier"].data)]
-
-        # Accumulate the products:
+        m.d.comb += [multiply.en.eq(run), multiply.b.eq(reads["multiplier"].data)]
         product = Signal(signed(width + config.multiplier_width + 2))
         if config.whole_sums:
-            kept = Mux(self.product.first, 0, product)
-            dropped = Mux(is_add, 0, layer.steps * width)
+            m.d.comb += multiply.a.eq(digits)
+            added = multiply.p >> layer.steps * width
+            if config.addition:
+                added = self.two_operands(m, digits, multiply, memories["multiplier"], added)
         else:
-            kept = Mux(self.product.first, 0, Mux(is_add, product, product >> width))
-            dropped = 0
+            m.d.comb += multiply.a.eq(self.played(digits))
+            kept = Mux(is_add, product, product >> width)
+            added = Mux(self.product.first, 0, kept) + multiply.p
         with m.If(run & self.product.valid):
-            m.d.sync += product.eq(kept + (multiply.p >> dropped))
+            m.d.sync += product.eq(added)
 
         # Round, as the product's sign wants it:
         rounded = Signal(signed(max(len(product) + 1, config.shift_max + 10)))
@@ -173,3 +167,33 @@ class RequantizeLane(wiring.Component):
             with m.If(layer.table):
                 m.d.comb += self.byte.eq(r.data.as_signed())
         return m
+
+    def played(self, digits):
+        """The digit whose turn it is, signed if it is the last one; with ADD an operand, less its
+        zero point."""
+        layer, width = self.layer, self.config.digit_width
+        is_add = (layer.mode == Mode.ADD) & self.config.addition
+        is_signed = self.digit.last | is_add
+        digit = Cat(digits[:width], is_signed & digits[width - 1]).as_signed()
+        if not self.config.addition:
+            return digit
+        zero_point = Mux(self.digit.first, layer.zero_point_1, layer.zero_point_2)
+        return digit - Mux(is_add, zero_point, 0)
+
+    def two_operands(self, m, digits, multiply, multipliers, added):
+        """ADD at once: the lowest digit through the multiplier of sums, the next one through
+        another; the sum of both products, and with other modes what is ``added``."""
+        config, layer, width = self.config, self.layer, self.config.digit_width
+        is_add = layer.mode == Mode.ADD
+        first, second = (digits.word_select(index, width).as_signed() for index in range(2))
+        m.submodules.multiply_second = other = DigitMultiply(
+            digit_width=width + 1, multiplier_width=config.multiplier_width)
+        read = multipliers.read_port()
+        m.d.comb += [
+            read.en.eq(self.run), read.addr.eq(self.digit.slot + 1),
+            other.en.eq(self.run), other.b.eq(read.data),
+            other.a.eq(second - layer.zero_point_2),
+        ]
+        with m.If(is_add):
+            m.d.comb += multiply.a.eq(first - layer.zero_point_1)
+        return Mux(is_add, multiply.p + other.p, added)

@@ -354,8 +354,8 @@ def test_latency(steps, sums):
         took, offered = await requantizing.run(ctx, layer, 0)
         turns = 1 if config.whole_sums else steps
         assert took == list(range(took[0], took[0] + turns * len(took), turns))
-        assert config.turns(Mode.ARRAY, steps) == turns
-        latency = config.requantize_latency(Mode.ARRAY, steps)
+        assert config.turns(steps) == turns
+        latency = config.requantize_latency(steps)
         assert offered == [cycle + latency for cycle in took]
 
     simulate(requantizing.dut, testbench)
