@@ -46,7 +46,7 @@ def agrees(program: Program) -> bool:
 def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
     """A model's row, and whether the simulation agreed."""
     try:
-        program = fit(read_model(model), target.engine, "litert")
+        program = fit(read_model(model), target, "litert")
         store = store_of(program, target)
     except ModelError as error:
         return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True

@@ -49,7 +49,7 @@ class Session:
 
 def compile_for(board: Board, model: Path, engine: bytes, profile: str) -> Program:
     """The model for the board's engine, which is known by its hash."""
-    for config in engines(board.target.engine):
+    for config in engines(board.target):
         if engine_hash(config) == engine:
             return compile_model(graph_of(model), config, profile)
     raise BoardError("the board's engine is none that this version builds; build a bitstream with "

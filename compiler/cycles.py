@@ -95,7 +95,7 @@ def latencies(program: Program, target: Target) -> list[int]:
     """Of the engine on its board, cycles from an image's last input byte to its last output byte,
     where the line takes longer than all else. There are as many as phases of the flash's clock in
     which that byte may come."""
-    phases = target.store_for(program.tape).flash_cycles
+    phases = target.store_for(program.config, program.tape).flash_cycles
     return sorted({predict(program, 1, target, patient=True, phase=phase).after_input[0]
                    for phase in range(phases)})
 

@@ -30,7 +30,7 @@ HEAD = """\
 # Operators
 
 Made by `python -m compiler operators > docs/operators.md` from the tables and rules that decide
-(`compiler/rules.py`, `verify.py`, `lower.py`, `partition.py`); a test holds it current. `python -m
+(`compiler/rules/`, `verify.py`, `lower.py`, `partition.py`); a test holds it current. `python -m
 compiler check MODEL` applies them all to a model, and those of a board's engine besides: its
 memory, the bits of its sums and of its multiplier, and how far its counters count.
 

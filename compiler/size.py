@@ -1,7 +1,7 @@
 """The engine for one board and one model: as large as the board bears, as small as the model
 needs."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from typing import Any
@@ -21,13 +21,31 @@ SLOT_STEP = 1 << 13        # bytes of block RAM, by which a slot there grows
 PARTS = ("addition", "multiplication", "padding", "tables", "windows")     # of an engine
 
 
-def fit(model: Graph | Prepared, engine: EngineConfig, profile: str) -> Program:
-    """The model compiled for ``engine`` with all that it does not need left out.
-
-    What is left out: scratchpad that stays empty, bits of the multiplier, addition, products of
-    tensors, padding, tables, windows. ModelError where even the whole engine cannot run it.
-    """
+def fit(model: Graph | Prepared, target: Target, profile: str) -> Program:
+    """The model compiled for a board's engine, with all left out that the model does not need.
+    ModelError where the engine cannot run it."""
     prepared = prepare(model) if isinstance(model, Graph) else model
+    return with_room(target, lambda engine: fitted(prepared, engine, profile))
+
+
+def with_room(target: Target, compiled: Callable[[EngineConfig], Program]) -> Program:
+    """What is ``compiled`` for the engine beside the first of a board's stores with room for it."""
+    program = compiled(target.engine)
+    for store in target.stores:
+        found = program
+        if store.weight_words:
+            try:
+                found = compiled(target.engine_for(store))
+            except ModelError:                   # whose rings are too short
+                continue
+        if store.has_room(found.tape):
+            return found
+    return program
+
+
+def fitted(prepared: Prepared, engine: EngineConfig, profile: str) -> Program:
+    """The model compiled for ``engine`` without what it does not need: scratchpad that stays empty,
+    bits of the multiplier, addition, products of tensors, padding, tables, windows."""
     device = prepared.partition.device
     layers, plan, place = lower(device, profile, engine)
     config = replace(engine,
@@ -56,7 +74,8 @@ def multiplier_bits(layers: Iterable[Layer], most: int) -> int:
 def store_of(program: Program, target: Target) -> Store:
     """Where the board holds the program, a memory no larger than it must be; ModelError where there
     is no room."""
-    size, store = TAPE_OFFSET + len(program.tape), target.store_for(program.tape)
+    size = TAPE_OFFSET + len(program.tape)
+    store = target.store_for(program.config, program.tape)
     if not store.has_room(program.tape):
         raise ModelError(f"{target.name} has no room for {program.graph.name}: a slot of "
                          f"{store.slot_bytes:,} bytes would have to hold {size:,}; take a board "
@@ -67,8 +86,14 @@ def store_of(program: Program, target: Target) -> Store:
                                          ceil_div(size, SLOT_STEP) * SLOT_STEP))
 
 
-def engines(engine: EngineConfig) -> Iterator[EngineConfig]:
+def engines(target: Target) -> Iterator[EngineConfig]:
     """All that ``fit`` may choose on a board."""
+    for engine in dict.fromkeys(map(target.engine_for, target.stores)):
+        yield from smaller(engine)
+
+
+def smaller(engine: EngineConfig) -> Iterator[EngineConfig]:
+    """What ``fitted`` may make of an engine."""
     sizes = [1 << bits for bits in range(LEAST_SCRATCHPAD.bit_length() - 1,
                                          engine.scratchpad_bytes.bit_length())]
     widths = [*(width for width in MULTIPLIER_WIDTHS if width < engine.multiplier_width),

@@ -12,7 +12,7 @@ def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape"
     """Where a target's tape comes from; without one from a ROM beside the engine."""
     if target is None:
         return MemoryTape()
-    store, beat = target.store_for(program.tape), program.config.tape_bytes
+    store, beat = target.store_for(program.config, program.tape), program.config.tape_bytes
     if not store.flash_dq:
         return MemoryTape(late=1)
     return FlashTape(len(program.tape) // beat, beat, store.flash_dq, store.flash_cycles)

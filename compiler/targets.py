@@ -13,13 +13,15 @@ class Store:
     """Where tapes come from: a memory of ``slot_bytes`` on the chip, or a flash chip.
 
     The flash gives ``flash_dq`` bits in ``flash_cycles`` cycles of the engine (hw/flash.py), and
-    two slots of ``slot_bytes`` begin in it at ``base``.
+    two slots of ``slot_bytes`` begin in it at ``base``. A memory may be so large because the weight
+    rings are of ``weight_words`` words only, and in logic.
     """
 
     slot_bytes: int
     flash_dq: int = 0              # 0: a memory
     flash_cycles: int = 1
     base: int = 0
+    weight_words: int = 0          # 0: as many as the engine's
 
     def has_room(self, tape: bytes) -> bool:
         """Whether a slot holds the tape."""
@@ -42,9 +44,15 @@ class Target:
     stores: tuple[Store, ...]
     ring_bytes: int = 4096
 
-    def store_for(self, tape: bytes) -> Store:
-        """The first store with room for a tape, or the last, where none has it."""
-        return next((store for store in self.stores if store.has_room(tape)), self.stores[-1])
+    def engine_for(self, store: Store) -> EngineConfig:
+        """The engine beside one of the stores."""
+        return replace(self.engine, weight_words=store.weight_words or self.engine.weight_words)
+
+    def store_for(self, config: EngineConfig, tape: bytes) -> Store:
+        """The first store with room for an engine's tape, or the last, where none has it."""
+        stores = [store for store in self.stores
+                  if self.engine_for(store).weight_words == config.weight_words] or self.stores
+        return next((store for store in stores if store.has_room(tape)), stores[-1])
 
 
 # Sixteen multipliers, and as little around them as an iCE40UP5K has room for.

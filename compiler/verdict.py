@@ -94,13 +94,15 @@ def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
 
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:
     """The model on boards. Some have the same engine, for which it is compiled once."""
-    compiled: dict[EngineConfig, Verdict] = {}
+    compiled: dict[tuple[EngineConfig, tuple[Store, ...]], Verdict] = {}
     predicted: dict[tuple[EngineConfig, Store], Prediction] = {}
     found = []
     for target in targets:
-        if target.engine not in compiled:
-            compiled[target.engine] = on_engine(examined, target)
-        found.append(on_board(replace(compiled[target.engine], target=target), predicted))
+        # (Stores matter where one of them has an engine of its own.)
+        stores = target.stores if any(store.weight_words for store in target.stores) else ()
+        if (target.engine, stores) not in compiled:
+            compiled[target.engine, stores] = on_engine(examined, target)
+        found.append(on_board(replace(compiled[target.engine, stores], target=target), predicted))
     return found
 
 
@@ -111,7 +113,7 @@ def on_engine(examined: Examined, target: Target) -> Verdict:
         plan = would_be_plan(examined, target.engine, reasons)
         return Verdict(target, (*examined.findings, *reasons.findings()), plan)
     with reasons.of():
-        program = fit(examined.prepared, target.engine, examined.profile)
+        program = fit(examined.prepared, target, examined.profile)
         return Verdict(target, (), program.plan, program)
     return Verdict(target, tuple(reasons.findings()), planned(examined.device, target.engine))
 
@@ -123,10 +125,10 @@ def on_board(found: Verdict, predicted: dict[tuple[EngineConfig, Store], Predict
     if program is None:
         return found
     reasons = Reasons()
-    store = target.store_for(program.tape)
-    if (target.engine, store) not in predicted:
-        predicted[target.engine, store] = predict(program, IMAGES, target)
-    prediction = predicted[target.engine, store]
+    store = target.store_for(program.config, program.tape)
+    if (program.config, store) not in predicted:
+        predicted[program.config, store] = predict(program, IMAGES, target)
+    prediction = predicted[program.config, store]
     with reasons.of():
         store = store_of(program, target)
     area = estimate(target.name, program.config, 0 if store.flash_dq else store.slot_bytes)
@@ -214,10 +216,11 @@ def document(examined: Examined, verdict: Verdict) -> dict[str, Any]:
     ends = verdict.prediction.ends
     cycles = verdict.prediction.per_image
     before = (ends[-2][-1], *ends[-1])
+    room = target.store_for(program.config, program.tape)
     return found | {
         "engine": asdict(program.config),
         "macs_per_cycle": program.config.macs,
-        "tape": {"bytes": len(program.tape), "room": target.store_for(program.tape).slot_bytes,
+        "tape": {"bytes": len(program.tape), "room": room.slot_bytes,
                  "kept_in": "flash" if store.flash_dq else "block RAM",
                  "slot_bytes": store.slot_bytes,
                  "address": store.base if store.flash_dq else None},

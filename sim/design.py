@@ -37,7 +37,7 @@ def image_of(program: Program) -> bytes:
 
 def design(target: Target, model: Path, profile: str, clock_hz: int | None = None) -> Design:
     """Compiles the model for an engine of its size. ModelError where the board has no room."""
-    program = fit(graph_of(model), target.engine, profile)
+    program = fit(graph_of(model), target, profile)
     store = store_of(program, target)
     image = image_of(program)
     return Design(target, program, image,

@@ -77,7 +77,7 @@ class Report:
     def in_flash(self) -> bool:
         """Whether the board keeps the tape in its flash chip."""
         return self.program is not None \
-            and self.job.target.store_for(self.program.tape).flash_dq > 0
+            and self.job.target.store_for(self.program.config, self.program.tape).flash_dq > 0
 
     @property
     def images_per_second(self) -> float | None:

@@ -17,6 +17,7 @@ from compiler.program import Program, compile_model
 from compiler.progress import progress
 from compiler.reader import read_model
 from compiler.rules import check
+from compiler.size import with_room
 from compiler.targets import DEFAULT, Target
 from hw.config import EngineConfig
 from sim.compare import difference, equal_images, locate
@@ -69,13 +70,20 @@ ENGINES: dict[str, Callable[[Job, Program], Engine]] = {
 }
 
 
+def compiled(graph: Graph, job: Job) -> Program:
+    """The model for the job's engine: that of its board, or another."""
+    if job.config != job.target.engine:
+        return compile_model(graph, job.config, job.profile)
+    return with_room(job.target, lambda engine: compile_model(graph, engine, job.profile))
+
+
 def run(job: Job, note: Callable[[str], object]) -> Report:
     """Does the job; ``note`` takes a sentence for the user that is no result."""
     start = time.perf_counter()
     graph = simplified(read_model(job.model))
     check(graph)
     try:
-        program = compile_model(graph, job.config, job.profile)
+        program = compiled(graph, job)
     except ModelError as error:
         if job.engine != "golden":
             raise

@@ -2,19 +2,20 @@
 
 from compiler.finding import Finding, apply, refuse
 from compiler.ir import Graph
-from compiler.rules import (
-    RULES,
-    SUPPORTED,
+from compiler.rules import RULES, SUPPORTED
+from compiler.rules.operators import (
     bounded_hard_swish,
-    bounded_multipliers,
-    bounded_products,
     bounded_slope,
-    bounded_sum,
     fixed_output,
-    integer_activations,
-    narrow_accumulators,
     softmax_output,
 )
+from compiler.rules.sums import (
+    bounded_multipliers,
+    bounded_products,
+    bounded_sum,
+    narrow_accumulators,
+)
+from compiler.rules.whole import integer_activations
 from compiler.verify import verify
 
 NUMBERS = (narrow_accumulators, bounded_multipliers, bounded_products, bounded_sum, bounded_slope,

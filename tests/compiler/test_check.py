@@ -58,7 +58,7 @@ def test_figures_are_those_of_the_build(capsys, path):
         if one["scratchpad"]["used"] > target.engine.scratchpad_bytes:
             assert not one["fits"] and "engine" not in one
             continue
-        program = fit(prepared, target.engine, "litert")
+        program = fit(prepared, target, "litert")
         prediction = predict(program, 3, target)
         assert one["cycles_per_image"] == prediction.per_image \
             == sum(layer["cycles"] for layer in one["layers"])
@@ -67,7 +67,7 @@ def test_figures_are_those_of_the_build(capsys, path):
             len(program.tape), program.plan.peak_bytes, program.config.scratchpad_bytes)
         assert one["macs"] == sum(layer.macs for layer in program.layers)
         assert one["tape"]["kept_in"] == (
-            "flash" if target.store_for(program.tape).flash_dq else "block RAM")
+            "flash" if target.store_for(program.config, program.tape).flash_dq else "block RAM")
 
 
 def test_memory_map(capsys):

@@ -56,7 +56,7 @@ def test_refuses(program, spoil, message):
 
 def test_engines_have_names_of_their_own():
     for target in TARGETS.values():
-        found = list(engines(target.engine))
+        found = list(engines(target))
         assert len({engine_hash(config) for config in found}) == len(found) == len(set(found))
 
 
@@ -65,9 +65,9 @@ def test_fit_leaves_out_what_is_not_needed(tmp_path):
     path = tmp_path / "dense.tflite"
     path.write_bytes(dense(3072, 32, 10))
     for target in TARGETS.values():
-        program = fit(graph_of(path), target.engine, "litert")
+        program = fit(graph_of(path), target, "litert")
         config = program.config
-        assert config in set(engines(target.engine))
+        assert config in set(engines(target))
         assert config.scratchpad_bytes == 4096
         assert not any(getattr(config, part) for part in PARTS)
         assert config.multiplier_width <= target.engine.multiplier_width

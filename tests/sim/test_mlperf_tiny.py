@@ -56,7 +56,7 @@ def test_on_boards(name, board, images, profile):
     """The RTL, with the cycles that were predicted, where the scratchpad holds the model."""
     graph = read_model(FOLDER / f"{name}.tflite")
     try:
-        program = fit(prepare(graph), TARGETS[board].engine, profile)
+        program = fit(prepare(graph), TARGETS[board], profile)
     except ModelError as error:
         assert "bytes of scratchpad" in str(error)
         pytest.skip(str(error))
