@@ -9,7 +9,8 @@ from tqdm import tqdm
 
 from boards import build, doctor, flash, selftest, stream
 from boards.boards import BOARDS, DEFAULT, Board
-from boards.driver import SILENCE, BoardError, Driver
+from boards.driver import Driver
+from boards.line import SILENCE, BoardError
 from boards.ports import choose
 from boards.session import compile_for
 from compiler.arguments import array_file, positive, seconds

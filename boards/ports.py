@@ -5,7 +5,7 @@ import os
 from serial.tools import list_ports
 
 from boards.boards import BOARDS, Board
-from boards.driver import BoardError
+from boards.line import BoardError
 
 
 def candidates(board: Board) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from boards.boards import Board
-from boards.driver import BoardError, Driver, model_header
+from boards.driver import Driver, model_header
+from boards.line import BoardError
 from compiler.image import Header, engine_hash
 from compiler.program import Program, compile_model, output_bytes
 from compiler.size import engines

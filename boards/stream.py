@@ -8,7 +8,8 @@ import numpy as np
 from tqdm import tqdm
 
 from boards.boards import Board
-from boards.driver import BAUD, Driver
+from boards.driver import Driver
+from boards.line import BAUD
 from boards.session import open_session
 from compiler.arrays import check_outputs_path, read_inputs, write_outputs
 from compiler.errors import DataError

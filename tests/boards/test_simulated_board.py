@@ -10,7 +10,8 @@ from plugged import BadLine, designed, plugged_in
 from small_models import dense
 
 from boards.__main__ import main
-from boards.driver import BoardError, Driver
+from boards.driver import Driver
+from boards.line import BoardError
 from compiler.cycles import latencies
 from compiler.golden import Golden
 from compiler.targets import TARGETS
