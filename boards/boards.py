@@ -63,7 +63,7 @@ def config_flash(cs: str, dq: str) -> Resource:
                     Attrs(IO_TYPE="LVCMOS33", PULLMODE="UP"))
 
 
-class OrangeCrab(Logic, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
+class OrangeCrab(Slices, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
     """A UART on its header: receives on pin 0, sends on pin 1."""
 
     resources = [*orangecrab_r0_2.OrangeCrabR0_2_25FPlatform.resources,
@@ -94,9 +94,9 @@ BOARDS = {board.name: board for board in (
     Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, HX8K,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
           (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
-    ulx3s_board("25F", "--25k", Logic, ulx3s.ULX3S_25F_Platform),
+    ulx3s_board("25F", "--25k", Slices, ulx3s.ULX3S_25F_Platform),
     ulx3s_board("85F", "--85k", Slices, ulx3s.ULX3S_85F_Platform),
-    ulx3s_board("12F", "--12k", Logic, ulx3s.ULX3S_12F_Platform),
+    ulx3s_board("12F", "--12k", Slices, ulx3s.ULX3S_12F_Platform),
     ulx3s_board("45F", "--45k", Slices, ulx3s.ULX3S_45F_Platform),
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
