@@ -10,7 +10,7 @@ from amaranth_boards.resources import UARTResource
 
 from boards.pll import ECP5_PLL, ICE40_PLL, Family
 from compiler.targets import TARGETS, Target
-from hw.ecp5 import Logic, Slices
+from hw.ecp5 import Slices
 from hw.ice40 import LogicCells, UltraPlusBlocks
 
 
@@ -71,10 +71,10 @@ class OrangeCrab(Slices, orangecrab_r0_2.OrangeCrabR0_2_25FPlatform):
                  UARTResource(0, rx="N17", tx="M18", attrs=Attrs(IO_TYPE="LVCMOS33"))]
 
 
-def ulx3s_board(size: str, device: str, cells: type, platform: type) -> Board:
+def ulx3s_board(size: str, device: str, platform: type) -> Board:
     """The ULX3S with an ECP5 of one of its sizes."""
     resources = [*platform.resources, config_flash("R2", "W2 V2 Y2 W1")]
-    platform = type(platform.__name__, (cells, platform), {"resources": resources})
+    platform = type(platform.__name__, (Slices, platform), {"resources": resources})
     return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, platform,
                  ("clk25", 25_000_000), (device, "--package", "CABGA381", "--speed", "6"),
                  (25, 40, 50, 60, 65, 70, 75, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
@@ -94,10 +94,10 @@ BOARDS = {board.name: board for board in (
     Board("hx8k", "iCE40-HX8K-B-EVN (iCE40HX8K)", ICE40_PLL, HX8K,
           ("clk12", 12_000_000), ("--hx8k", "--package", "ct256"), (12, 24, 36, 48, 60),
           (0x0403, 0x6010), ("-b", "ice40_generic"), LEDS, flash_resource="spi_flash_2x"),
-    ulx3s_board("25F", "--25k", Slices, ulx3s.ULX3S_25F_Platform),
-    ulx3s_board("85F", "--85k", Slices, ulx3s.ULX3S_85F_Platform),
-    ulx3s_board("12F", "--12k", Slices, ulx3s.ULX3S_12F_Platform),
-    ulx3s_board("45F", "--45k", Slices, ulx3s.ULX3S_45F_Platform),
+    ulx3s_board("25F", "--25k", ulx3s.ULX3S_25F_Platform),
+    ulx3s_board("85F", "--85k", ulx3s.ULX3S_85F_Platform),
+    ulx3s_board("12F", "--12k", ulx3s.ULX3S_12F_Platform),
+    ulx3s_board("45F", "--45k", ulx3s.ULX3S_45F_Platform),
     Board("orangecrab", "OrangeCrab r0.2 25F (ECP5), UART on its header", ECP5_PLL, OrangeCrab,
           ("clk", 48_000_000), ("--25k", "--package", "CSFBGA285", "--speed", "8"),
           (24, 40, 48, 60, 64, 72, 80, 100), None, ("-b", "orangecrab"),

@@ -18,10 +18,11 @@ def half(negate):
                      << place for place in range(16)), 16)
 
 
-class Logic:
-    """Mix into a platform of an ECP5: multipliers of logic, as many as there is room for, and as
+class Slices:
+    """Mix into a platform of an ECP5: multipliers of slices, as many as there is room for, and as
     near to the rest as need be. The hard ones are left for wider factors. Short weight rings are in
-    logic, too, and leave the block RAM to the tape."""
+    logic, too, and leave the block RAM to the tape. (Yosys 0.70 fails to map an array of more than
+    one column of them, at an assertion in its ABC9 pass.)"""
 
     short_rings = {"ram_style": "distributed"}
 
@@ -40,13 +41,8 @@ class Logic:
                 i_CE=component.en, i_DI=component.i[bit], o_Q=component.o[bit])
         return m
 
-
-class Slices(Logic):
-    """... and of slices that add two rows at once, in half of the room. (Yosys 0.70 fails to map an
-    array of more than one column of them, at an assertion in its ABC9 pass.)"""
-
     def get_two_rows(self, component):
-        """Five CCU2C, each of two bits of the sum."""
+        """Five CCU2C, each of two bits of the sum of two rows of a product."""
         m = Module()
         a, b, subtract = component.a, component.b, component.subtract
         one = [a[min(bit, 7)] for bit in range(10)]
