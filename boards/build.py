@@ -24,6 +24,11 @@ AT_A_TIME = 2                  # nextpnr runs side by side
 # which saves what Yosys would add for Amaranth's promise of the old word.
 AFTER_READ = ("setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i "
               "r:COLLISION_X_MASK=1'0 %i")
+# Yosys 0.70 ends at an assertion in its ABC9 pass where some wires lead nowhere: so these go before
+# it, between the steps of the script for the ECP5.
+ECP5_STEPS = {"synth_opts": "-run :map_luts", "script_after_synth": (
+    "techmap -map +/lattice/latches_map.v\nopt_clean -purge\nabc9 -W 300\nclean\n"
+    "synth_ecp5 -run map_cells: -top top")}
 
 
 def rendered(board: Board, found: Design, **options: str) -> dict[str, bytes]:
@@ -43,12 +48,12 @@ def named(board: Board, found: Design) -> Design:
 
 def synthesize(board: Board, found: Design, folder: Path) -> None:
     """Writes ``top.json``, a netlist of the device's cells, and the constraints beside it."""
-    ice40 = board.family.name == "ice40"
-    options = "-dffe_min_ce_use 4" if ice40 else ""
-    if "--up5k" in board.pnr:
-        options += " -device u"
-    for name, content in rendered(board, found, synth_opts=options,
-                                  script_after_read=AFTER_READ).items():
+    if board.family.name == "ecp5":
+        steps = ECP5_STEPS
+    else:
+        steps = {"synth_opts": "-dffe_min_ce_use 4"
+                 + (" -device u" if "--up5k" in board.pnr else "")}
+    for name, content in rendered(board, found, script_after_read=AFTER_READ, **steps).items():
         (folder / name).write_bytes(content)
     run_tool("yosys", "-q", "-l", "yosys.log", "top.ys", folder=folder)
 

@@ -21,8 +21,7 @@ def half(negate):
 class Slices:
     """Mix into a platform of an ECP5: multipliers of slices, as many as there is room for, and as
     near to the rest as need be. The hard ones are left for wider factors. Short weight rings are in
-    logic, too, and leave the block RAM to the tape. (Yosys 0.70 fails to map an array of more than
-    one column of them, at an assertion in its ABC9 pass.)"""
+    logic, too, and leave the block RAM to the tape."""
 
     short_rings = {"ram_style": "distributed"}
 
