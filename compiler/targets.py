@@ -84,9 +84,11 @@ TARGETS = {target.name: target for target in (
     Target("upduino", 2, "iCE40UP5K", UP5K, 24_000_000, (TWO_LINES,), ring_bytes=2048),
     Target("hx8k", 3, "iCE40HX8K", HX8K, 48_000_000, (TWO_LINES,), ring_bytes=1024),
     Target("ulx3s-25f", 4, "LFE5U-25F", ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("ulx3s-85f", 5, "LFE5U-85F", ECP5, 60_000_000, (Store(1 << 18), BEHIND_ECP5)),
+    Target("ulx3s-85f", 5, "LFE5U-85F", ECP5, 60_000_000,
+           (Store(1 << 18), Store(39 << 13, weight_words=16), BEHIND_ECP5)),
     Target("ulx3s-12f", 7, "LFE5U-25F", ECP5_25, 65_000_000, (Store(1 << 16), BEHIND_ECP5)),
-    Target("ulx3s-45f", 8, "LFE5U-45F", ECP5_45, 60_000_000, (Store(1 << 16), BEHIND_ECP5)),
+    Target("ulx3s-45f", 8, "LFE5U-45F", ECP5_45, 60_000_000,
+           (Store(1 << 16), Store(15 << 13, weight_words=64), BEHIND_ECP5)),
     Target("orangecrab", 6, "LFE5U-25F", ECP5_25, 64_000_000, (Store(1 << 16), BEHIND_ECP5)),
 )}
 DEFAULT = TARGETS["icebreaker"]

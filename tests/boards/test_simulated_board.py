@@ -51,7 +51,8 @@ def refused(capsys, code, *argv):
     return err.rstrip("\n")
 
 
-@pytest.mark.parametrize("name, store", (*((name, 0) for name in BOARDS), ("ulx3s-25f", 1)))
+@pytest.mark.parametrize("name, store", (*((name, 0) for name in BOARDS), ("ulx3s-25f", 1),
+                                         ("ulx3s-45f", 1)))
 def test_stream_and_selftest(capsys, monkeypatch, folder, name, store):
     """Every byte is the golden model's, and every cycle the prediction's, wherever the tape is."""
     model = folder / "first.tflite"

@@ -10,7 +10,7 @@ from small_models import dense
 from compiler.errors import ModelError
 from compiler.image import HEADER, Header, engine_hash, slot_image
 from compiler.program import compile_model
-from compiler.size import PARTS, engines, fit
+from compiler.size import PARTS, engines, fit, store_of, with_room
 from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.design import graph_of
@@ -74,4 +74,27 @@ def test_fit_leaves_out_what_is_not_needed(tmp_path):
         whole = replace(config, multiplier_width=30,
                         scratchpad_bytes=target.engine.scratchpad_bytes,
                         **{part: getattr(target.engine, part) for part in PARTS})
-        assert whole == target.engine
+        assert whole in map(target.engine_for, target.stores)
+
+
+@pytest.mark.parametrize("hidden, words, in_flash", [(64, 256, False), (90, 16, False),
+                                                     (300, 256, True)])
+def test_a_store_with_an_engine_of_its_own(hidden, words, in_flash, tmp_path):
+    """Where the weight rings leave more block RAM to the tape, which still may not be enough."""
+    path, target = tmp_path / "dense.tflite", TARGETS["ulx3s-85f"]
+    path.write_bytes(dense(3072, hidden, 10))
+    program = fit(graph_of(path), target, "litert")
+    assert program.config.weight_words == words
+    assert program.config in set(engines(target))
+    store = store_of(program, target)
+    assert store.has_room(program.tape) and bool(store.flash_dq) == in_flash
+
+
+def test_rings_that_are_too_short(program):
+    def compiled(engine):
+        if engine != target.engine:
+            raise ModelError("rings")
+        return large
+    target, large = TARGETS["ulx3s-85f"], replace(program, tape=bytes((1 << 18) + 1))
+    assert with_room(target, compiled) is large
+    assert not target.stores[0].has_room(large.tape) and target.stores[1].has_room(large.tape)
