@@ -90,7 +90,7 @@ class LayerTime:
         """Mode LOAD: a byte a cycle, straight into the queue, behind the input's last one."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         self.begins = self.time = max(self.time, input_before + 1)
-        self.values(self.time, count)
+        self.values(self.time + self.engine.config.late_results, count)
         self.read(count)
         self.last_byte = self.last_take + self.latency
 
@@ -274,7 +274,8 @@ class LayerTime:
         steals = not (config.write_port or self.fields.get("to_stream"))
         writes = self.engine.writes.cycles
         for pixel in range(pixels):
-            queued, at, end = done + 1 + pixel * self.shifts, address, address + channels
+            queued = done + 1 + pixel * self.shifts + config.late_results
+            at, end = address, address + channels
             if not steals:
                 self.values(queued, -(-channels // config.requantizers))
             while steals and at < end:           # a word of the scratchpad at a time

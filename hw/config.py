@@ -203,9 +203,14 @@ class EngineConfig:
 
     @property
     def late_weights(self):
-        """Whether the weight rings are so short that they may be in logic, all over the chip: then
-        a word takes a cycle more to get there."""
-        return self.weight_words <= SHORT_RING
+        """Whether the weight rings are all over a large chip, or so short that they may be in its
+        logic: then a word takes a cycle more to get there."""
+        return self.requantizers > 1 or self.weight_words <= SHORT_RING
+
+    @property
+    def late_results(self):
+        """Whether results come from all over a large chip, and take a cycle more to the queue."""
+        return self.requantizers > 1
 
     @property
     def array_latency(self):

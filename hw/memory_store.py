@@ -34,7 +34,6 @@ class MemoryStore(wiring.Component):
         addr, beats = Signal(24), Signal.like(request.beats)     # a byte's address
         m.d.comb += [
             read.addr.eq(addr[select:]), read.en.eq(0),        # (else it would be on)
-            write.addr.eq(addr[select:]), write.data.eq(self.i.p.byte.replicate(size)),
         ]
 
         # The memory may be large and far away: beats wait in a queue beside it, and whether there
@@ -49,6 +48,11 @@ class MemoryStore(wiring.Component):
             self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
         ]
+        # What is written goes a long way, too, and does so a cycle later.
+        written = Signal(size)
+        m.d.sync += [write.en.eq(written), write.addr.eq(addr[select:]),
+                     write.data.eq(self.i.p.byte.replicate(size))]
+
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.request.ready.eq(1)
@@ -72,7 +76,7 @@ class MemoryStore(wiring.Component):
                     m.next = "FINISH"
             with m.State("PROGRAM"):
                 m.d.comb += [self.i.ready.eq(1),
-                             write.en.eq(self.i.valid << addr[:select])]
+                             written.eq(self.i.valid << addr[:select])]
                 with m.If(self.i.valid):
                     m.d.sync += addr.eq(addr + 1)
                     with m.If(self.i.p.last):

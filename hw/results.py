@@ -141,13 +141,14 @@ class Collector(wiring.Component):
         m.d.comb += [
             result.ends.eq(Mux(is_load, self.load.p.ends, ends)),
             result.top.eq(Mux(is_load, 0, Mux(pixel_end, rest, at_a_time - 1))),
-            queue.w_data.eq(result),
-            queue.w_en.eq(Mux(is_load, self.load.valid & self.load.ready,
-                              busy & (row <= channels[whole:]) & (column <= columns))),
             self.o.payload.eq(queue.r_data),
             self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
         ]
+        comes = Mux(is_load, self.load.valid & self.load.ready,
+                    busy & (row <= channels[whole:]) & (column <= columns))
+        m.d["sync" if config.late_results else "comb"] += [
+            queue.w_data.eq(result), queue.w_en.eq(comes)]
         # (Input comes slowly: it will do to know of room a cycle later, while there is some.)
         m.d.sync += self.load.ready.eq(queue.level < max(1, config.results // 2))
         return m

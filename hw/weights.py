@@ -6,6 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .array import Beat
+from .config import SHORT_RING
 
 
 class WeightRead(data.Struct):
@@ -26,8 +27,8 @@ class WeightRings(wiring.Component):
     array wants it.
     ``written`` counts the words that came in, modulo twice the ring.
 
-    Platform override: ``platform.short_rings``, attributes of the memories of `late_weights`, which
-    need not be block RAM.
+    Platform override: ``platform.short_rings``, attributes of memories of up to SHORT_RING words,
+    which need not be block RAM.
     """
 
     def __init__(self, config):
@@ -70,7 +71,8 @@ class WeightRings(wiring.Component):
         m.d.sync += self.written.eq(self.written + coming["whole"])
 
         # Read, a step of rows a cycle later than the one above it:
-        attrs = getattr(platform, "short_rings", {}) if config.late_weights else {}
+        is_short = config.weight_words <= SHORT_RING
+        attrs = getattr(platform, "short_rings", {}) if is_short else {}
         read, addr = self.read, self.r_addr
         for row in range(config.rows):
             m.submodules[f"ring{row}"] = ring = Memory(
