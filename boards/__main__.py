@@ -14,13 +14,12 @@ from boards.line import SILENCE, BoardError
 from boards.ports import choose
 from boards.session import compile_for
 from compiler.arguments import array_file, positive, seconds
-from compiler.errors import DataError, ModelError, ToolError
+from compiler.errors import ModelError
+from compiler.exits import BOARD, DISAGREES, exit_code
 from compiler.numerics import PROFILES
 from compiler.targets import Store
 from sim.design import graph_of, image_of
 from sim.run import MODEL
-
-DISAGREES, INVALID, TOOL, BOARD, INTERRUPTED = 1, 3, 4, 5, 130
 
 DESCRIPTION = """\
 Builds bitstreams for real boards, programs them, and streams images to them.
@@ -116,7 +115,8 @@ def show(args: argparse.Namespace, found, text: str) -> None:
 def described(store: Store) -> str:
     """Where a tape may lie."""
     if not store.flash_dq:
-        return f"{store.slot_bytes // 1024} KiB of block RAM"
+        return f"{store.slot_bytes // 1024} KiB of block RAM" + (
+            f" (weight rings of {store.weight_words} words)" if store.weight_words else "")
     return f"flash, {store.flash_dq} bits " + ("a cycle" if store.flash_cycles == 1
                                                else f"in {store.flash_cycles} cycles")
 
@@ -205,20 +205,7 @@ def run_load(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     args = parser().parse_args(argv)
-    try:
-        return args.function(args)
-    except (ModelError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return INVALID
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return TOOL
-    except BoardError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return BOARD
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return exit_code(lambda: args.function(args), {BoardError: BOARD})
 
 
 if __name__ == "__main__":

@@ -2,21 +2,20 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from compiler.arguments import array_file, indices, model_file, natural, positive
-from compiler.errors import DataError, ModelError, ToolError
+from compiler.errors import DataError, ModelError
+from compiler.exits import DISAGREES, INVALID, exit_code
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS
 
 if TYPE_CHECKING:
     from compiler.inspection import Inspection
 
-DISAGREES, INVALID, TOOL, INTERRUPTED, UNREAD = 1, 3, 4, 130, 141
 ALL = "all"
 
 DESCRIPTION = """\
@@ -215,21 +214,7 @@ def quantize(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     args = parser().parse_args(argv)
-    try:
-        return args.command(args)
-    except (ModelError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return INVALID
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return TOOL
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads on; Python would complain once more as it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+    return exit_code(lambda: args.command(args))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from dataclasses import replace
@@ -10,7 +9,7 @@ from math import gcd
 from pathlib import Path
 
 from compiler.arguments import array_file, positive
-from compiler.errors import DataError, ModelError
+from compiler.exits import DISAGREES, TOOL, exit_code
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
@@ -22,8 +21,6 @@ from sim.device import Stalled
 from sim.oracles import OracleError
 from sim.pty import Terminal
 from sim.run import MODEL, Job, run
-
-DISAGREES, INVALID, TOOL, INTERRUPTED, UNREAD = 1, 3, 4, 130, 141
 
 # More multipliers than this take minutes to compile, and no board here has them.
 MOST_MACS = 4096
@@ -196,34 +193,23 @@ def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     p = parser()
     args = p.parse_args(argv)
-    try:
-        if args.command == "board":
-            return serve(args)
-        if args.command == "compare":
-            verdict = profiles.compare(args.model, args.data, args.inputs, args.limit)
-            print(json.dumps(profiles_report.document(verdict), indent=1) if args.json
-                  else profiles_report.text(verdict), flush=True)
-            return 0 if verdict.agrees else DISAGREES
-        found = run(job(p, args), lambda sentence: print(f"note: {sentence}", file=sys.stderr))
-        print(json.dumps(report.document(found), indent=1) if args.json else report.text(found),
-              flush=True)
-        return 0 if found.agrees else DISAGREES
-    except (ModelError, DataError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return INVALID
-    except OracleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return TOOL
-    except (Stalled, SimulationError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return DISAGREES
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads on; Python would complain once more as it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return UNREAD
+    return exit_code(lambda: command(p, args), {OracleError: TOOL, Stalled: DISAGREES,
+                                                SimulationError: DISAGREES})
+
+
+def command(p: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+    """What was asked for, and whether all agrees."""
+    if args.command == "board":
+        return serve(args)
+    if args.command == "compare":
+        verdict = profiles.compare(args.model, args.data, args.inputs, args.limit)
+        print(json.dumps(profiles_report.document(verdict), indent=1) if args.json
+              else profiles_report.text(verdict), flush=True)
+        return 0 if verdict.agrees else DISAGREES
+    found = run(job(p, args), lambda sentence: print(f"note: {sentence}", file=sys.stderr))
+    print(json.dumps(report.document(found), indent=1) if args.json else report.text(found),
+          flush=True)
+    return 0 if found.agrees else DISAGREES
 
 
 if __name__ == "__main__":
