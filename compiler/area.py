@@ -97,7 +97,7 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
     counts = np.array([row.used[kind][0] for row in rows], float)
     if np.ptp(counts) == 0:
         return int(counts[0])
-    features = cell_features if kind == "logic cells" else block_features
+    features = {"logic cells": cell_features, "DSPs": dsp_features}.get(kind, block_features)
     known = np.array([features(row) for row in rows], float)
     centre = known.mean(axis=0)
     weights, *_ = np.linalg.lstsq(known - centre, counts - counts.mean(), rcond=1e-9)
@@ -109,6 +109,11 @@ def cell_features(row: Measurement) -> list[float]:
     return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
             *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes or 1),
             not row.slot_bytes]
+
+
+def dsp_features(row: Measurement) -> list[float]:
+    """What takes hard multipliers, besides sums times multipliers: second operands, products."""
+    return [row.engine["addition"], row.engine["multiplication"]]
 
 
 def block_features(row: Measurement) -> list[float]:
