@@ -77,7 +77,7 @@ def ulx3s_board(size: str, device: str, platform: type) -> Board:
     platform = type(platform.__name__, (Slices, platform), {"resources": resources})
     return Board(f"ulx3s-{size.lower()}", f"ULX3S {size} (ECP5)", ECP5_PLL, platform,
                  ("clk25", 25_000_000), (device, "--package", "CABGA381", "--speed", "6"),
-                 (25, 40, 50, 60, 65, 70, 75, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
+                 (25, 40, 50, 55, 60, 65, 70, 75, 80, 100), (0x0403, 0x6015), ("-b", "ulx3s"), LEDS,
                  flash_resource="config_flash")
 
 
