@@ -21,12 +21,12 @@ from boards.build import rendered, synthesize
 from boards.tools import run_tool, tool_version
 from compiler.area import CHOSEN, KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
+from compiler.exits import TOOL
 from compiler.program import write_whole
 from compiler.size import LEAST_SCRATCHPAD, PARTS
 from hw.config import EngineConfig
 from sim.design import Design, system_config
 
-TOOL_FAILED = 4
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
@@ -137,7 +137,7 @@ def main() -> int:
             update(BOARDS[name])
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
-        return TOOL_FAILED
+        return TOOL
     columns = ("board", "scratchpad", "slot", "multiplier", *CHOSEN[2:], *KINDS)
     print(f"| {' | '.join(columns)} |\n|{'--|' + '--:|' * (len(columns) - 1)}")
     for name in chosen:

@@ -89,10 +89,10 @@ def store_of(program: Program, target: Target) -> Store:
 def engines(target: Target) -> Iterator[EngineConfig]:
     """All that ``fit`` may choose on a board."""
     for engine in dict.fromkeys(map(target.engine_for, target.stores)):
-        yield from smaller(engine)
+        yield from choices(engine)
 
 
-def smaller(engine: EngineConfig) -> Iterator[EngineConfig]:
+def choices(engine: EngineConfig) -> Iterator[EngineConfig]:
     """What ``fitted`` may make of an engine."""
     sizes = [1 << bits for bits in range(LEAST_SCRATCHPAD.bit_length() - 1,
                                          engine.scratchpad_bytes.bit_length())]
