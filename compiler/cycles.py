@@ -155,7 +155,8 @@ class EngineTime:
         now = self.idle if read is None else read
         coming = tuple((ring is self.weights, *rest) for ring, *rest in self.coming)
         return (now - taken, self.source.state(), self.weights.state(now, taken),
-                self.records.state(now, taken), coming, read is None and now - self.input)
+                self.records.state(now, taken), coming,
+                read is None and (now - self.input, now - self.ended))
 
     def jump(self, cycles: int, beats: int) -> None:
         """The tape and its rings, ``cycles`` later and ``beats`` further on."""
