@@ -24,10 +24,11 @@ from compiler.lower_vector import through_table
 from compiler.numerics import Staircase
 from compiler.records import (
     INT8,
-    RequantizerWidths,
+    LongOffset,
     dot_product_records,
     fit_records,
     hardware_record,
+    widths_of,
 )
 from compiler.requantize import output_range
 from compiler.staircase_add import AddError, fit_add
@@ -133,13 +134,16 @@ def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineCon
         fitted = fit_add(
             lambda a, b: table[a & 255, (b ^ flip) & 255].astype(np.int64),
             (first.scale / output.scale, second.scale / output.scale), zero_points, low, high,
-            RequantizerWidths(config, config.shift_max), output.zero_point)
+            widths_of(config, config.shift_max), output.zero_point)
+        records = tuple(
+            hardware_record(Record(0, multiplier, fitted.shift, fitted.offset,
+                                   fitted.offset_negative), output.zero_point)
+            for multiplier in (fitted.multiplier1, fitted.multiplier2))
     except AddError as error:
         raise ModelError(f"operator {op.index} {op.kind} {error}") from None
-    records = tuple(
-        hardware_record(op, Record(0, multiplier, fitted.shift, fitted.offset,
-                                   fitted.offset_negative), output.zero_point)
-        for multiplier in (fitted.multiplier1, fitted.multiplier2))
+    except LongOffset as error:
+        raise ModelError(f"operator {op.index} {op.kind}: {error}; "
+                         "give the layer's tensors less extreme scales") from None
     return {"steps": 1, "low": low, "high": high, "zero_point": output.zero_point,
             "zero_point_1": zero_points[0], "zero_point_2": zero_points[1],
             "flip_second": -flip}, shared_records(config, *records)

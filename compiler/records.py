@@ -1,6 +1,7 @@
 """The requantizer's records of a layer: equal to TFLite's rounding, or a refusal."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -8,73 +9,77 @@ from compiler.errors import ModelError
 from compiler.ir import Operator
 from compiler.layers import Record
 from compiler.numerics import Staircase
+from compiler.slopes import Widths
 from compiler.staircase import StaircaseError, fit
 from hw.config import EngineConfig
 from hw.fields import RECORD
 
 INT8 = (-128, 127)
+# The operators of a model, which compiler/size.py and ``check`` look at again for every board.
+REMEMBERED = 512
 
 
-class LongOffset(ModelError):
-    """An offset that a record has no room for."""
+class LongOffset(Exception):
+    """An offset that a record has no room for; the text completes "operator 3 ADD: ..."."""
 
 
-class RequantizerWidths:
+def widths_of(config: EngineConfig, shift_max: int) -> Widths:
     """The engine's requantizer as compiler/staircase.py wants it described.
 
     The search has the output's zero point inside the offset, the hardware adds it later: so the
     search may use wider offsets, and `hardware_record` takes the zero point out again.
     """
-
-    def __init__(self, config: EngineConfig, shift_max: int):
-        self.digit_width      = config.digit_width
-        self.multiplier_width = config.multiplier_width
-        self.shift_min        = config.shift_min
-        self.shift_max        = shift_max
-        self.offset_width     = RECORD["offset"].width + 10
+    return Widths(config.digit_width, config.multiplier_width, config.shift_min, shift_max,
+                  RECORD["offset"].width + 10)
 
 
-def hardware_record(op: Operator, record: Record, zero_point: int) -> Record:
-    """``record`` with the zero point taken out of its offsets."""
+def hardware_record(record: Record, zero_point: int) -> Record:
+    """``record`` with the zero point taken out of its offsets, or LongOffset."""
     offsets = [offset - (zero_point << record.shift)
                for offset in (record.offset, record.offset_negative)]
     width = RECORD["offset"].width
     if max(abs(offset) for offset in offsets) >= 1 << (width - 1):
-        raise LongOffset(f"operator {op.index} {op.kind}: needs a rounding offset of "
-                         f"{max(offsets, key=abs)}, and the requantizer holds {width} bits; give "
-                         "the layer's tensors less extreme scales")
+        raise LongOffset(f"needs a rounding offset of {max(offsets, key=abs)}, and the requantizer "
+                         f"holds {width} bits")
     return Record(record.bias, record.multiplier, record.shift, *offsets)
 
 
 def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_min: np.ndarray,
                 acc_max: np.ndarray, config: EngineConfig,
-                shared: bool = False) -> tuple[dict[str, int], list[Record]]:
+                shared: bool = False) -> tuple[dict[str, int], tuple[Record, ...]]:
     """Fields and records that make the requantizer equal to ``rules``; arrays are ``[channels]``.
 
     The range is that of the sum with its bias. A record is ``shared`` by all channels, or the
     requantizer needs two steps to fetch the next one.
     """
-    def records(shift_max: int) -> tuple[dict[str, int], list[Record]]:
-        try:
-            digits, channels = fit(rules, acc_min, acc_max, RequantizerWidths(config, shift_max),
-                                   least_digits=1 if shared else 2)
-        except StaircaseError as error:
-            raise ModelError(f"operator {op.index} {op.kind}: {error}; "
-                             "give the layer's tensors less extreme scales") from None
-        zero_point = rules[0].zero_point
-        fields = {"steps": digits - 1, "low": rules[0].low, "high": rules[0].high,
-                  "zero_point": zero_point}
-        return fields, [
-            hardware_record(op, Record(int(b), c.multiplier, c.shift, c.offset,
-                                       c.offset_negative), zero_point)
-            for b, c in zip(bias, channels, strict=True)]
+    def found(shift_max: int) -> tuple[int, tuple[Record, ...]]:
+        return solved(tuple(rules), *(tuple(array.tolist()) for array in (bias, acc_min, acc_max)),
+                      widths_of(config, shift_max), 1 if shared else 2)
     try:
-        return records(config.shift_max)
-    except LongOffset as error:                  # the largest shifts are exact, but offsets long
         try:
-            return records(config.shift_max - 4)
-        except ModelError:
-            raise error from None
+            digits, records = found(config.shift_max)
+        except LongOffset as error:              # the largest shifts are exact, but offsets long
+            try:
+                digits, records = found(config.shift_max - 4)
+            except (LongOffset, StaircaseError):
+                raise error from None
+    except (LongOffset, StaircaseError) as error:
+        raise ModelError(f"operator {op.index} {op.kind}: {error}; "
+                         "give the layer's tensors less extreme scales") from None
+    return {"steps": digits - 1, "low": rules[0].low, "high": rules[0].high,
+            "zero_point": rules[0].zero_point}, records
+
+
+@lru_cache(REMEMBERED)
+def solved(rules: tuple[Staircase, ...], bias: tuple[int, ...], acc_min: tuple[int, ...],
+           acc_max: tuple[int, ...], widths: Widths,
+           least_digits: int) -> tuple[int, tuple[Record, ...]]:
+    """Digits and records; what is solved for one engine serves all with the same ``widths``."""
+    digits, channels = fit(rules, acc_min, acc_max, widths, least_digits)
+    return digits, tuple(
+        hardware_record(Record(b, c.multiplier, c.shift, c.offset, c.offset_negative),
+                        rules[0].zero_point)
+        for b, c in zip(bias, channels, strict=True))
 
 
 def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
@@ -88,7 +93,7 @@ def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
 
 def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.ndarray,
                         bias: np.ndarray | None, zero_point: int, config: EngineConfig
-                        ) -> tuple[dict[str, int], list[Record]]:
+                        ) -> tuple[dict[str, int], tuple[Record, ...]]:
     """Fields and records for sums of ``(x - zero point) * w``, of weights ``[channels, ...]``.
 
     They serve any part of the taps as well, whose sums are in the same range.

@@ -8,12 +8,8 @@ cross say on which side of m to look, and how far away at the least: bisection w
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from compiler.staircase import Hardware
 
 NEVER = 1 << 60                                  # a bound that never binds
 MAX_TRIED = 31                                   # int64 holds a product with 32 bits
@@ -55,7 +51,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Widths:
-    """A ``Hardware`` to try out: the real one with another multiplier."""
+    """Of the requantizer: bits, and the shifts that it knows."""
 
     digit_width: int
     multiplier_width: int
@@ -72,7 +68,7 @@ class NoSlope(Exception):
         self.channels = [int(channel) for channel in channels]
         self.problem = problem.rows(channels[:1])
 
-    def reason(self, hardware: Hardware) -> str:
+    def reason(self, hardware: Widths) -> str:
         """Why there is none for the first channel, and which multiplier would do."""
         problem = self.problem
         steps, levels = problem.steps[0], problem.levels[0]
@@ -94,7 +90,7 @@ class NoSlope(Exception):
                 f"this hardware has {has} bits and shifts by {hardware.shift_min} to {shift_max}")
 
 
-def solve(problem: Problem, hardware: Hardware
+def solve(problem: Problem, hardware: Widths
           ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """``m, r0, r1, s``, int64 ``[channels]``; NoSlope names channels that have none."""
     m_max = (1 << hardware.multiplier_width) - 1
@@ -141,7 +137,7 @@ def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
     return found, solved, ends
 
 
-def _window(problem: Problem, m_max: int, low_bits: int, hardware: Hardware
+def _window(problem: Problem, m_max: int, low_bits: int, hardware: Widths
             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """``(shift, least m, most m)`` from the first and last steps of either sign.
 

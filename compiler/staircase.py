@@ -15,11 +15,10 @@ is r0 or r1 by the sign of the accumulator.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
-from functools import lru_cache
 from itertools import chain
-from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from compiler.numerics import DoubleRounding, Staircase
 from compiler.slopes import Constraints, NoSlope, Problem, Widths, solve
@@ -29,23 +28,6 @@ MAX_DIGITS = 4
 # Bits of the requantizer's multiplier, from the smallest that most models get by with.
 MULTIPLIER_WIDTHS = (24, 26, 28, 30)
 PART = 256                                       # channels solved at once
-# The operators of a model, which compiler/size.py and ``check`` look at again for every board.
-REMEMBERED = 64
-
-
-class Hardware(Protocol):
-    """The widths of the requantizer; ``hw.config`` has them for the whole accelerator."""
-
-    @property
-    def digit_width(self) -> int: ...
-    @property
-    def multiplier_width(self) -> int: ...
-    @property
-    def shift_min(self) -> int: ...
-    @property
-    def shift_max(self) -> int: ...
-    @property
-    def offset_width(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +40,7 @@ class Requantize:
     shift: int
 
 
-def narrowest_first(hardware: Hardware) -> Iterator[Widths]:
+def narrowest_first(hardware: Widths) -> Iterator[Widths]:
     """The hardware with narrower multipliers, then as it is. Who takes the first that will do
     gives wider hardware the same parameters, and shows how wide it must be."""
     narrower = (width for width in MULTIPLIER_WIDTHS if width < hardware.multiplier_width)
@@ -77,21 +59,21 @@ class StaircaseError(Exception):
 
 
 def evaluate(acc: np.ndarray, channels: Sequence[Requantize], digits: int, low: int, high: int,
-             hardware: Hardware) -> np.ndarray:
+             hardware: Widths) -> np.ndarray:
     """What the hardware answers to int32 accumulators ``[..., channels]``, as int64."""
     m, r0, r1, s = np.array([astuple(channel) for channel in channels], np.int64).T
     return _datapath(np.asarray(acc, np.int64), m, r0, r1, s, digits, low, high, hardware)
 
 
 def _datapath(acc: np.ndarray, m: np.ndarray, r0: np.ndarray, r1: np.ndarray, s: np.ndarray,
-              digits: int, low: int, high: int, hardware: Hardware) -> np.ndarray:
+              digits: int, low: int, high: int, hardware: Widths) -> np.ndarray:
     limit = 1 << (hardware.digit_width * digits - 1)
     product = np.clip(acc, -limit, limit - 1) * m >> hardware.digit_width * (digits - 1)
     return np.clip((product + np.where(product < 0, r1, r0)) >> s, low, high)
 
 
-def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
-        hardware: Hardware, least_digits: int = 1) -> tuple[int, list[Requantize]]:
+def fit(rules: Sequence[Staircase], acc_min: ArrayLike, acc_max: ArrayLike,
+        hardware: Widths, least_digits: int = 1) -> tuple[int, list[Requantize]]:
     """``(digits, parameters)``, exact for all accumulators in ``acc_min..acc_max``.
 
     One rule a channel, all with the same ``low`` and ``high``; the ranges are int64
@@ -99,19 +81,12 @@ def fit(rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray,
     the saturation and has parameters for every channel. StaircaseError where there are none;
     nothing is approximated.
     """
-    widths = Widths(hardware.digit_width, hardware.multiplier_width, hardware.shift_min,
-                    hardware.shift_max, hardware.offset_width)
-    digits, channels = _fit(tuple(rules), tuple(map(int, acc_min)), tuple(map(int, acc_max)),
-                            widths, least_digits)
-    return digits, list(channels)
-
-
-@lru_cache(8 * REMEMBERED)
-def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tuple[int, ...],
-         hardware: Widths, least_digits: int) -> tuple[int, tuple[Requantize, ...]]:
-    _refuse_overflow(rules, acc_mins, acc_maxs)
-    parts = {first: _part(rules[first:first + PART], acc_mins[first:first + PART],
-                          acc_maxs[first:first + PART]) for first in range(0, len(rules), PART)}
+    least, most = (np.asarray(ends, np.int64) for ends in (acc_min, acc_max))
+    _refuse_overflow(rules, least, most)
+    parts = {}
+    for first in range(0, len(rules), PART):
+        channels = slice(first, first + PART)
+        parts[first] = _Part(rules[channels], least[channels, None], most[channels, None])
     failed: tuple[int, NoSlope] | None = None
     fewest = len(rules) + 1
     enough = max(least_digits, *(part.least_digits(first, hardware)
@@ -120,7 +95,7 @@ def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tupl
         found = {first: part.solve(digits, hardware) for first, part in parts.items()}
         solved = [some for some in found.values() if not isinstance(some, NoSlope)]
         if len(solved) == len(parts):
-            return digits, tuple(chain.from_iterable(solved))
+            return digits, list(chain.from_iterable(solved))
         missing = {first: none for first, none in found.items() if isinstance(none, NoSlope)}
         count = sum(len(none.channels) for none in missing.values())
         if count < fewest:
@@ -133,9 +108,7 @@ def _fit(rules: tuple[Staircase, ...], acc_mins: tuple[int, ...], acc_maxs: tupl
 class _Part:
     """Some of the channels: so many that their steps stay in the cache."""
 
-    def __init__(self, rules: tuple[Staircase, ...], acc_mins: tuple[int, ...],
-                 acc_maxs: tuple[int, ...]):
-        acc_min, acc_max = (np.array(ends, np.int64)[:, None] for ends in (acc_mins, acc_maxs))
+    def __init__(self, rules: Sequence[Staircase], acc_min: np.ndarray, acc_max: np.ndarray):
         self.rule = rule = Stack(rules)
         self.acc_min, self.low, self.high = acc_min, rules[0].low, rules[0].high
         self.levels, self.steps = thresholds(rule, acc_min, acc_max)      # [channels, points]
@@ -145,9 +118,8 @@ class _Part:
         self.points = np.clip(np.concatenate([self.steps, self.steps - 1, self.ends], axis=1),
                               acc_min, acc_max)
         self.wanted = rule(self.points)
-        self.tried: dict[tuple[int, Widths], tuple[Requantize, ...] | NoSlope] = {}
 
-    def least_digits(self, first: int, hardware: Hardware) -> int:
+    def least_digits(self, first: int, hardware: Widths) -> int:
         """The least with which the accumulators at and below each step stay apart; the part's
         channels are those from the ``first`` on."""
         steps = self.steps
@@ -166,9 +138,7 @@ class _Part:
         """The parameters with the narrowest multiplier that will do; NoSlope where there are none.
         """
         for widths in narrowest_first(hardware):
-            if (digits, widths) not in self.tried:
-                self.tried[digits, widths] = self.solve_with(digits, widths)
-            found = self.tried[digits, widths]
+            found = self.solve_with(digits, widths)
             if not isinstance(found, NoSlope):
                 break
         return found
@@ -185,7 +155,7 @@ class _Part:
         assert (got == self.wanted).all()
         return tuple(Requantize(*map(int, row)) for row in zip(m, r0, r1, s, strict=True))
 
-    def problem(self, digits: int, hardware: Hardware) -> Problem:
+    def problem(self, digits: int, hardware: Widths) -> Problem:
         """The constraints at the steps, and at the ends of either sign where no step bounds them.
         """
         limit = 1 << (hardware.digit_width * digits - 1)
@@ -203,15 +173,14 @@ class _Part:
                        self.rule.zero_point, self.rule.slope)
 
 
-def _refuse_overflow(rules: Sequence[Staircase], acc_mins: Sequence[int],
-                     acc_maxs: Sequence[int]) -> None:
+def _refuse_overflow(rules: Sequence[Staircase], acc_min: np.ndarray,
+                     acc_max: np.ndarray) -> None:
     """A left shift that overflows int32 is no staircase any more: TFLite wraps around there."""
-    for channel, (rule, least, most) in enumerate(zip(rules, acc_mins, acc_maxs, strict=True)):
+    for channel, (rule, least, most) in enumerate(
+            zip(rules, acc_min.tolist(), acc_max.tolist(), strict=True)):
         bound = max(-least, most + 1)
         if isinstance(rule, DoubleRounding) and bound << max(rule.shift, 0) > 2**31:
             raise StaircaseError(channel, (
                 f"shifts accumulators up to {bound - 1} left by {rule.shift}, which "
                 f"overflows the 32 bits that TFLite rounds in"))
 
-
-_part = lru_cache(REMEMBERED)(_Part)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compiler.staircase import Hardware, narrowest_first
+from compiler.slopes import Widths
+from compiler.staircase import narrowest_first
 
 WINDOW = 48                                      # c1 and c2 are looked for so far from the slopes
 FAR = 1 << 60                                    # beyond any Q
@@ -45,7 +46,7 @@ def evaluate_add(x1: np.ndarray, x2: np.ndarray, add: RequantizeAdd,
 
 def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[float, float],
             zero_points: tuple[int, int], low: int, high: int,
-            hardware: Hardware, zero_point: int = 0) -> RequantizeAdd:
+            hardware: Widths, zero_point: int = 0) -> RequantizeAdd:
     """Parameters equal to ``rule`` on all 65,536 pairs of int8 inputs; AddError if there are none.
 
     ``rule(x1, x2)`` answers int64 arrays, clamped to ``low..high``; ``slopes`` are S1 / So and
@@ -62,7 +63,7 @@ def fit_add(rule: Callable[[np.ndarray, np.ndarray], np.ndarray], slopes: tuple[
 
 
 def fit_with(wanted: np.ndarray, slopes: tuple[float, float], zero_points: tuple[int, int],
-             low: int, high: int, hardware: Hardware, zero_point: int) -> RequantizeAdd:
+             low: int, high: int, hardware: Widths, zero_point: int) -> RequantizeAdd:
     """The same with just these widths; ``wanted`` are the results of all pairs, int64 [65536]."""
     x1, x2 = np.meshgrid(np.arange(-128, 128), np.arange(-128, 128), indexing="ij")
     pairs = np.stack([x1.ravel() - zero_points[0], x2.ravel() - zero_points[1]])

@@ -67,7 +67,8 @@ HX8K = EngineConfig(rows=4, columns=1, lanes=4, rows_together=4, tape_rows=1,
 # four results a cycle. (With eight, nextpnr finds no way through.)
 ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=4, tape_rows=2,
                     scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=32,
-                    acc_width=28, whole_sums=True, requantizers=4, write_port=True, windows=True)
+                    acc_width=28, digit_width=10, whole_sums=True, requantizers=4, write_port=True,
+                    windows=True)
 # Half of that.
 ECP5_45 = replace(ECP5, rows=8, results=16)
 # A quarter of that.

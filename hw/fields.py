@@ -37,7 +37,7 @@ def up_to(most: int) -> Field:
 class Fields(dict):
     """Fields by their names, or other ``Fields``; the first one has the lowest bits."""
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Bits of all of them."""
         return sum(field.width for field in self.values())
