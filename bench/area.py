@@ -19,46 +19,56 @@ from pathlib import Path
 from boards.boards import BOARDS, Board
 from boards.build import rendered, synthesize
 from boards.tools import run_tool, tool_version
-from compiler.area import CHOSEN, KINDS, MEASURED, Measurement, measurements, predicted
+from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
 from compiler.exits import TOOL
 from compiler.program import write_whole
 from compiler.size import LEAST_SCRATCHPAD, PARTS
+from compiler.targets import Store
 from hw.config import EngineConfig
 from sim.design import Design, system_config
 
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
          "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
-# Scratchpad and tape memory as shares of the most (0: the tape is in flash), multiplier, and which
-# of PARTS there are (by their first letters): few designs that tell the effects apart.
-SAMPLES = ((1, 1, 30, "ampt"), (1, 1 / 4, 30, "w"), (0, 1 / 2, 24, ""), (0, 1, 30, "aptw"),
-           (1 / 2, 1 / 4, 26, "pt"), (1 / 4, 1 / 2, 28, "amw"), (1 / 8, 1 / 4, 24, "ap"),
-           (1, 1 / 8, 24, "pw"), (1 / 4, 1 / 8, 26, "mt"), (1 / 2, 1 / 2, 28, "at"),
-           (1, 1, 26, "amptw"), (1 / 4, 1 / 4, 28, "pw"),
-           (1, 0, 30, "ampt"), (0, 0, 24, ""), (1 / 8, 0, 24, "ap"))
+# The store: the board's first, its last (flash), or the one between, if any; of that and of the
+# scratchpad the share that is there; multiplier, and which of PARTS there are (by their first
+# letters): few designs that tell the effects apart.
+SAMPLES = (
+    ("first", 1,     1,     30, "ampt"), ("first", 1 / 4, 1,     30, "w"),
+    ("first", 1 / 4, 1 / 2, 26, "pt"),   ("first", 1 / 2, 1 / 4, 28, "amw"),
+    ("first", 1 / 4, 1 / 8, 24, "ap"),   ("first", 1 / 8, 1,     24, "pw"),
+    ("first", 1 / 8, 1 / 4, 26, "mt"),   ("first", 1 / 2, 1 / 2, 28, "at"),
+    ("first", 1,     1,     26, "amptw"),
+    ("last",  1,     1,     30, "aptw"), ("last",  1,     0,     24, ""),
+    ("last",  1,     1 / 8, 26, "ap"),
+    ("between", 1,   1,     26, "pw"),   ("between", 1 / 2, 1 / 4, 28, "aptw"))
 
 
-def samples(board: Board) -> Iterator[tuple[EngineConfig, int]]:
-    """The engines to measure, each with its slot's bytes, 0 in flash."""
+def samples(board: Board) -> Iterator[tuple[EngineConfig, Store]]:
+    """The engines to measure, each with its store."""
     target, seen = board.target, set()
-    store = target.stores[0]
-    for scratchpad, slot, width, parts in SAMPLES:
+    stores = {"first": target.stores[0], "last": target.stores[-1]}
+    if len(target.stores) > 2:
+        stores["between"] = target.stores[1]
+    for which, share, scratchpad, width, parts in SAMPLES:
+        if which not in stores:
+            continue
+        store = stores[which]
+        if not store.flash_dq:
+            store = replace(store, slot_bytes=int(store.slot_bytes * share))
         size = max(LEAST_SCRATCHPAD, int(target.engine.scratchpad_bytes * scratchpad))
-        engine = replace(target.engine, scratchpad_bytes=size, multiplier_width=width,
+        engine = replace(target.engine_for(store), scratchpad_bytes=size, multiplier_width=width,
                          **{name: name[0] in parts and getattr(target.engine, name)
                             for name in PARTS})
-        slot_bytes = 0 if store.flash_dq else int(store.slot_bytes * slot)
-        if (engine, slot_bytes) not in seen:
-            seen.add((engine, slot_bytes))
-            yield engine, slot_bytes
+        if (engine, store) not in seen:
+            seen.add((engine, store))
+            yield engine, store
 
 
-def design(board: Board, engine: EngineConfig, slot_bytes: int) -> Design:
+def design(board: Board, engine: EngineConfig, store: Store) -> Design:
     """A board with an engine, without a model."""
-    target = board.target
-    store = replace(target.stores[0], slot_bytes=slot_bytes) if slot_bytes else target.stores[-1]
-    return Design(target, None, b"", system_config(target, engine, store))
+    return Design(board.target, None, b"", system_config(board.target, engine, store))
 
 
 def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:
@@ -91,8 +101,9 @@ def update(board: Board) -> None:
     """Measures what is new, and forgets what the board has no more."""
     known = {repr(row.design): row for row in measurements() if row.board == board.name}
     rows = []
-    for engine, slot_bytes in samples(board):
-        found = design(board, engine, slot_bytes)
+    for engine, store in samples(board):
+        found = design(board, engine, store)
+        slot_bytes = 0 if store.flash_dq else store.slot_bytes
         netlist = hashlib.sha256(rendered(board, found)["top.il"]).hexdigest()[:16]
         row = Measurement(board.name, board.family.name, asdict(engine), slot_bytes, netlist)
         old = known.get(repr(row.design))
@@ -118,8 +129,8 @@ def table(board: str) -> Iterator[str]:
         engine = row.engine
         yield "| " + " | ".join([
             board, f"{engine['scratchpad_bytes']:,}", f"{row.slot_bytes:,}",
-            f"{engine['multiplier_width']}",
-            *("yes" if engine[name] else "no" for name in CHOSEN[2:]), *counts]) + " |"
+            f"{engine['multiplier_width']}", f"{engine['weight_words']}",
+            *("yes" if engine[name] else "no" for name in PARTS), *counts]) + " |"
 
 
 def main() -> int:
@@ -138,7 +149,7 @@ def main() -> int:
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return TOOL
-    columns = ("board", "scratchpad", "slot", "multiplier", *CHOSEN[2:], *KINDS)
+    columns = ("board", "scratchpad", "slot", "multiplier", "weight words", *PARTS, *KINDS)
     print(f"| {' | '.join(columns)} |\n|{'--|' + '--:|' * (len(columns) - 1)}")
     for name in chosen:
         print("\n".join(table(name)))

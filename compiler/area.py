@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
+from compiler.size import PARTS
 from compiler.targets import TARGETS
 from hw.config import EngineConfig
 from hw.fields import jump_fields
 
 MEASURED = Path(__file__).with_name("measured.json")
 KINDS = ("logic cells", "DSPs", "block RAMs", "SPRAMs")
-# By compiler/size.py:
-CHOSEN = ("scratchpad_bytes", "multiplier_width", "addition", "multiplication", "padding",
-          "tables", "windows")
+# By compiler/size.py, and by the store:
+CHOSEN = ("scratchpad_bytes", "multiplier_width", "weight_words", *PARTS)
 BLOCK_BYTES = {"ice40": 512, "ecp5": 2048}
 
 
@@ -105,10 +105,11 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
 
 
 def cell_features(row: Measurement) -> list[float]:
-    """What logic cells grow with: widths of addresses, of the multiplier, and what is left out."""
+    """What logic cells grow with: widths of addresses, of the multiplier, weight rings in logic,
+    and what is left out."""
     return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
-            *(row.engine[name] for name in CHOSEN[2:]), log2(row.slot_bytes or 1),
-            not row.slot_bytes]
+            log2(row.engine["weight_words"]), *(row.engine[name] for name in PARTS),
+            log2(row.slot_bytes or 1), not row.slot_bytes]
 
 
 def dsp_features(row: Measurement) -> list[float]:
@@ -117,9 +118,9 @@ def dsp_features(row: Measurement) -> list[float]:
 
 
 def block_features(row: Measurement) -> list[float]:
-    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of the tables, of
-    the jumps, which are 16 bits wide."""
+    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of weight rings that
+    are not in logic, of the tables, of the jumps, which are 16 bits wide."""
     block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
     return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
-            row.slot_bytes / block, config.tables * config.requantizers,
+            row.slot_bytes / block, log2(config.weight_words), config.tables * config.requantizers,
             sum(-(-fields.width // 16) for fields in jump_fields(config).values())]

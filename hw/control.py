@@ -260,14 +260,19 @@ class Controller(wiring.Component):
                         with m.Case(Type.NAK):
                             m.d.sync += refused.eq(0)
                         with m.Case(Type.RESULT):
-                            m.d.sync += part.eq(Mux(is_last_part, 0, part + 1))
-                            m.d.comb += self.next.eq(is_last_part)
+                            m.d.sync += part.eq(part + 1)
+                            with m.If(is_last_part):
+                                m.next = "NEXT"
                         with m.Case(Type.ACK):
                             pass
                         with m.Case(Type.BYTES):
                             m.next = "REST"
                         with m.Default():
                             m.d.sync += self.busy.eq(0)
+            with m.State("NEXT"):
+                m.d.comb += self.next.eq(1)
+                m.d.sync += part.eq(0)
+                m.next = "SERVE"
 
             # Commands begin with an address of three bytes and an argument of one; what is
             # missing reads as zeros. (The first byte is there a few cycles after the command.)

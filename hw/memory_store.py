@@ -36,15 +36,16 @@ class MemoryStore(wiring.Component):
             read.addr.eq(addr[select:]), read.en.eq(0),        # (else it would be on)
         ]
 
-        # The memory may be large and far away: beats wait in a queue beside it, and whether there
-        # is room for another does not depend on who takes them.
-        clear, there, free = Signal(), Signal(), Signal()
+        # The memory may be large and far away: a beat takes a cycle of its own from there into a
+        # queue, and whether there is room for another does not depend on who takes them.
+        clear, there, near, free = Signal(), Signal(), Signal(), Signal()
+        beat = Signal.like(read.data)
         m.submodules.queue = queue = ResetInserter(clear)(
             SyncFIFO(width=8 * size, depth=QUEUE_BEATS))
-        m.d.sync += there.eq(read.en & ~clear)
+        m.d.sync += [there.eq(read.en & ~clear), near.eq(there & ~clear), beat.eq(read.data)]
         m.d.comb += [
-            free.eq(queue.level + there < QUEUE_BEATS),
-            queue.w_data.eq(read.data), queue.w_en.eq(there),
+            free.eq(queue.level + there + near < QUEUE_BEATS),
+            queue.w_data.eq(beat), queue.w_en.eq(near),
             self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy),
             queue.r_en.eq(self.o.ready),
         ]
@@ -83,7 +84,7 @@ class MemoryStore(wiring.Component):
                         m.next = "FINISH"
             with m.State("FINISH"):
                 m.d.comb += clear.eq(self.stop)
-                m.d.comb += self.done.eq(~self.o.valid & ~there)
+                m.d.comb += self.done.eq(~self.o.valid & ~there & ~near)
                 with m.If(self.done):
                     m.next = "IDLE"
         return m
