@@ -109,7 +109,11 @@ class RequantizeLane(wiring.Component):
         product = Signal(signed(width + config.multiplier_width + 2))
         if config.whole_sums:
             m.d.comb += multiply.a.eq(digits)
-            added = multiply.p >> layer.steps * width
+            added = Signal.like(product, name="kept")
+            with m.Switch(layer.steps):
+                for steps in range(1 << len(layer.steps)):
+                    with m.Case(steps):
+                        m.d.comb += added.eq(multiply.p >> steps * width)
             if config.addition:
                 added = self.two_operands(m, digits, multiply, memories["multiplier"], added)
         else:
