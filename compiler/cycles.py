@@ -14,9 +14,10 @@ from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from compiler.layer_time import LayerTime, Writes
+from compiler.layer_time import LayerTime
 from compiler.layers import Layer
 from compiler.program import Program
+from compiler.results_time import Writes
 from compiler.tape import check_beats, packet_words
 from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring, tape_of
 from compiler.targets import Target
@@ -142,11 +143,11 @@ class EngineTime:
                     self.queue(records=0 if shared else config.rows, words=words)
                 run.group(group)
         if layer.fields.get("shared_record"):
-            run.release_records(config.shared_records)
-        self.idle = max(run.last_byte + 1, run.collected)
+            run.results.release_records(config.shared_records)
+        self.idle = max(run.results.last_byte + 1, run.results.collected)
         self.spent.append(run.spent_since(self.ended))
-        self.ended = run.last_byte
-        return run.last_byte
+        self.ended = run.results.last_byte
+        return self.ended
 
     def state(self, read: int | None = None) -> Hashable:
         """All but the time that what follows depends on; of a layer that reads from ``read`` on,

@@ -1,14 +1,13 @@
 """One layer on its way through the engine, tile by tile: when it reads, and what it waits for."""
 
-from bisect import bisect_right
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from compiler.layers import Layer
+from compiler.results_time import Pipeline, ResultsTime
 from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring
-from hw.config import EngineConfig, Mode
+from hw.config import Mode
 
 # What a cycle of a layer is spent on: a read for array or vector unit (or a byte of input), or
 # waiting, for weights of the tape, a write of the scratchpad, the results of the tile before to
@@ -17,36 +16,11 @@ from hw.config import EngineConfig, Mode
 CAUSES = ("reads", "tape", "scratchpad", "results", "requantizer", "begin", "end")
 
 
-@dataclass
-class Writes:
-    """The cycles in which the scratchpad is written and cannot be read, in rising order."""
-
-    cycles: list[int] = field(default_factory=list)
-
-    def after(self, time: int, count: int) -> int:
-        """The ``count``-th cycle after ``time`` in which the scratchpad can be read."""
-        if not self.cycles:
-            return time + count
-        index = bisect_right(self.cycles, time)
-        time += count
-        while index < len(self.cycles) and self.cycles[index] <= time:
-            time += 1
-            index += 1
-        return time
-
-    def since(self, time: int) -> list[int]:
-        """Those after ``time``."""
-        return self.cycles[bisect_right(self.cycles, time):]
-
-
-class Engine(Protocol):
+class Engine(Pipeline, Protocol):
     """What a layer finds when it starts; compiler/cycles.py has it."""
 
-    config: EngineConfig
     source: MemoryTape | FlashTape
     weights: Ring
-    records: Ring
-    writes: Writes
 
     def arrival(self, word: int) -> int:
         """From when on a word of weights can be read."""
@@ -59,45 +33,36 @@ class Engine(Protocol):
 
 
 class LayerTime:
-    """One layer on its way through fetcher, array or vector unit, collector and requantizer."""
+    """One layer on its way through fetcher, array or vector unit, and its ``results`` behind them.
+    """
 
     def __init__(self, engine: Engine, layer: Layer, start: int):
         self.engine, self.layer, self.fields = engine, layer, layer.fields
         config = engine.config
         is_array = layer.mode == Mode.ARRAY
         self.is_array  = is_array
-        steps = layer.fields.get("steps", 0) + 1
-        self.turns     = config.turns(steps)
-        self.latency   = config.requantize_latency(steps)
+        self.results   = ResultsTime(engine, layer)
         self.columns   = config.columns if is_array else 1
-        self.shifts    = (config.rows if is_array else config.word_bytes) // config.requantizers
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
             * (layer.fields["ky"] + 1)
         self.spacing   = config.tile_spacing if is_array else config.vector_spacing
-        self.room      = config.results // config.tile_results
         self.time      = start            # the next cycle in which a read may be issued
         self.begins    = start
         self.spent     = Counter(dict.fromkeys(CAUSES, 0))
         self.last_slot = -self.spacing    # start of the last slot of the tile before
-        # When the last value of each tile in the queue went into the requantizer:
-        self.leaves: deque[int] = deque(maxlen=self.room)
-        self.last_take = -self.turns
-        self.last_byte = 0
-        self.collected = 0
         self.first_word = len(engine.weights.released)
 
     def load(self, input_before: int) -> None:
         """Mode LOAD: a byte a cycle, straight into the queue, behind the input's last one."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         self.begins = self.time = max(self.time, input_before + 1)
-        self.values(self.time + self.engine.config.late_results, count)
+        self.results.values(self.time + self.engine.config.late_results, count)
         self.read(count)
-        self.last_byte = self.last_take + self.latency
 
     def spent_since(self, ended: int) -> dict[str, int]:
         """The layer's cycles by their causes, from the end of the layer before."""
         self.spent["begin"] = self.begins - ended - 1
-        self.spent["end"] = self.last_byte - self.time + 1
+        self.spent["end"] = self.results.last_byte - self.time + 1
         return dict(self.spent)
 
     def wait(self, cause: str, time: int) -> None:
@@ -130,9 +95,9 @@ class LayerTime:
                 pixels = self.columns if tile < f["tiles"] or not self.is_array \
                     else f["last_columns"] + 1
                 done = self.fetch(first, last)
-                self.collect(done, pixels, channels, start + tile * stride)
+                self.results.collect(done, pixels, channels, start + tile * stride)
         if self.is_array and not f.get("shared_record"):
-            self.release_records(self.engine.config.rows)
+            self.results.release_records(self.engine.config.rows)
 
     def window_group(self, group: int) -> None:
         """The same of a layer of windows, column by column."""
@@ -150,7 +115,7 @@ class LayerTime:
                 else:
                     self.column(row == 0 and output == 0, row == f["rows"] and tile == f["tiles"],
                                 channels, start + output * f["out_pixel"])
-        self.release_records(self.engine.config.rows)
+        self.results.release_records(self.engine.config.rows)
 
     def column(self, first: bool, last: bool, channels: int, address: int) -> None:
         """The reads of a column that has outputs, and these."""
@@ -166,7 +131,7 @@ class LayerTime:
             if last and (is_last or not each):
                 ring.released.append(after(start, self.engine.config.row_steps) + 2)
             if each or is_last:
-                self.collect(self.array_done(start), 1, channels, address)
+                self.results.collect(self.array_done(start), 1, channels, address)
                 address += f["out_part"]
             word += not each
         if last:
@@ -209,20 +174,16 @@ class LayerTime:
     def state(self) -> Hashable:
         """All but the time that later tiles depend on, besides the tape."""
         now, writes = self.time, self.engine.writes
-        return (now - self.last_slot, now - self.last_take,
-                tuple(now - time for time in self.leaves),
+        return (now - self.last_slot, self.results.state(now),
                 tuple(now - time for time in writes.since(self.last_slot)))
 
     def jump(self, cycles: int) -> None:
         """Goes on ``cycles`` later."""
         writes = self.engine.writes
         writes.cycles[:] = [time + cycles for time in writes.since(self.last_slot)]
-        self.leaves.extend([time + cycles for time in self.leaves])
+        self.results.jump(cycles)
         self.time      += cycles
         self.last_slot += cycles
-        self.last_take += cycles
-        self.last_byte += cycles
-        self.collected += cycles
 
     def fetch(self, first: bool, last: bool) -> int:
         """Issues a tile's reads; the cycle in which its last result is there (hw/fetch.py)."""
@@ -259,44 +220,10 @@ class LayerTime:
         if is_last:
             if self.spacing > 1:
                 self.wait("results", after(self.last_slot, self.spacing - 1) + 1)
-            if len(self.leaves) == self.room:
-                self.wait("requantizer", self.leaves[0] + 1)
+            self.wait("requantizer", self.results.room_from())
         self.wait("scratchpad", after(self.time - 1, 1))
         start = self.time
         if is_last:
             self.last_slot = start
         self.read(self.columns)
         return start
-
-    def collect(self, done: int, pixels: int, channels: int, address: int) -> None:
-        """A tile's results through the collector and the requantizer (hw/results.py)."""
-        config, latency = self.engine.config, self.latency
-        steals = not (config.write_port or self.fields.get("to_stream"))
-        writes = self.engine.writes.cycles
-        for pixel in range(pixels):
-            queued = done + 1 + pixel * self.shifts + config.late_results
-            at, end = address, address + channels
-            if not steals:
-                self.values(queued, -(-channels // config.requantizers))
-            while steals and at < end:           # a word of the scratchpad at a time
-                count = min(end - at, config.banks - at % config.banks)
-                self.values(queued, count)
-                writes.append(self.last_take + latency)
-                queued, at = queued + count, at + count
-            address += self.fields["out_pixel"]
-        self.leaves.append(self.last_take)
-        self.last_byte = self.last_take + latency
-        self.collected = done + 1 + self.columns * self.shifts
-
-    def release_records(self, count: int) -> None:
-        """Those of the last value's group are free: four stages before the byte they have all been
-        read (hw/requantize.py)."""
-        free = self.last_take + self.latency - 3
-        together = self.engine.config.records_together
-        self.engine.records.released += [free] * (count // together)
-
-    def values(self, queued: int, count: int) -> None:
-        """Values that enter the queue from ``queued`` on, one a cycle: when the requantizer takes
-        the last of them."""
-        self.last_take = max(queued + 2 + (count - 1) * self.turns,
-                             self.last_take + count * self.turns)

@@ -21,8 +21,8 @@ SEVERAL = EngineConfig(rows=4, columns=2, lanes=2, tape_rows=4, weight_words=64,
                        write_port=True)
 # One whose rows keep windows.
 WIDE = EngineConfig(rows=4, lanes=16, rows_together=2, tape_rows=2, weight_words=64, results=16,
-                    scratchpad_bytes=1 << 16, acc_width=28, whole_sums=True, requantizers=2,
-                    write_port=True, channel_records=16, windows=True)
+                    scratchpad_bytes=1 << 16, acc_width=28, digit_width=10, whole_sums=True,
+                    requantizers=2, write_port=True, channel_records=16, windows=True)
 
 
 def on_rtl(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
