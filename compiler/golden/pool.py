@@ -7,7 +7,7 @@ import numpy as np
 from compiler.golden.conv import Window
 from compiler.golden.kernel import Kernel, blocks
 from compiler.ir import Graph, Operator
-from compiler.numerics import average_rounding, integer_range
+from compiler.numerics import DoubleRounding, average_rounding, integer_range
 from compiler.requantize import (
     is_legacy,
     mean_axes,
@@ -80,16 +80,7 @@ def average_pool_2d(graph: Graph, op: Operator, profile: str) -> Kernel:
 
 def mean(graph: Graph, op: Operator, profile: str) -> Kernel:
     """The mean over any axes, rescaled to the output."""
-    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    axes = tuple(axis + 1 for axis in mean_axes(graph, op))
-    rule = mean_rule(graph, op)
-    count = np.prod([source.shape[axis - 1] for axis in axes], dtype=np.int64)
-
-    def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
-        sums = inputs[0].sum(axis=axes, dtype=np.int64) - source.zero_point * count
-        return [rule(sums).astype(output.dtype).reshape(-1, *output.shape)]
-
-    return kernel
+    return rescaled_sums(graph, op, mean_rule(graph, op))
 
 
 def sum_(graph: Graph, op: Operator, profile: str) -> Kernel:
@@ -98,8 +89,13 @@ def sum_(graph: Graph, op: Operator, profile: str) -> Kernel:
     LiteRT's kernel reads int8 as uint8, which makes no sense; so both profiles have TFLM's.
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
+    return rescaled_sums(graph, op, rescale_rule(source, output))
+
+
+def rescaled_sums(graph: Graph, op: Operator, rule: DoubleRounding) -> Kernel:
+    """What ``rule`` makes of the sums over the operator's axes, less their zero points."""
+    source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
     axes = tuple(axis + 1 for axis in mean_axes(graph, op))
-    rule = rescale_rule(source, output)
     count = np.prod([source.shape[axis - 1] for axis in axes], dtype=np.int64)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:

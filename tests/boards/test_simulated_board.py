@@ -90,30 +90,22 @@ def test_bad_line(folder):
     assert len(answers) == len(inputs)
 
 
-def test_started_afresh(folder):
-    """A board that is reset while images are on their way does not get the rest of them."""
-    model = folder / "first.tflite"
-    _, board = board_of("icebreaker", model)
+@pytest.mark.parametrize("happens, says", (
+    (lambda line, driver: driver.reset(),
+     "the board has started afresh in the middle of a stream; is its supply good, and is nobody "
+     "else using it?"),
+    (lambda line, driver: line.unplug(), "the port PORT is gone; is the board still plugged in?")),
+    ids=("started afresh", "unplugged"))
+def test_broken_off(folder, happens, says):
+    """A board to which something happens while images are on their way."""
+    _, board = board_of("icebreaker", folder / "first.tflite")
     with plugged_in(board) as line, Driver(line.path) as driver:
         answers = driver.stream([bytes(SIZES[0])] * 1000, SIZES[-1])
         next(answers)
-        driver.reset()
+        happens(line, driver)
         with pytest.raises(BoardError) as refusal:
             list(answers)
-    assert str(refusal.value) == ("the board has started afresh in the middle of a stream; is its "
-                                  "supply good, and is nobody else using it?")
-
-
-def test_unplugged(folder):
-    model = folder / "first.tflite"
-    _, board = board_of("icebreaker", model)
-    with plugged_in(board) as line, Driver(line.path) as driver:
-        answers = driver.stream([bytes(SIZES[0])] * 1000, SIZES[-1])
-        next(answers)
-        line.unplug()
-        with pytest.raises(BoardError) as refusal:
-            list(answers)
-    assert str(refusal.value) == f"the port {line.path} is gone; is the board still plugged in?"
+    assert str(refusal.value) == says.replace("PORT", line.path)
 
 
 @pytest.mark.parametrize("name", ("icebreaker", "ulx3s-85f"))
