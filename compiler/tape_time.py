@@ -14,7 +14,7 @@ def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape"
         return MemoryTape()
     store, beat = target.store_for(program.config, program.tape), program.config.tape_bytes
     if not store.flash_dq:
-        return MemoryTape(late=2)
+        return MemoryTape(late=3)
     return FlashTape(len(program.tape) // beat, beat, store.flash_dq, store.flash_cycles)
 
 

@@ -76,16 +76,17 @@ class Fetcher(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer = self.config, self.layer
-        is_load  = layer.mode == Mode.LOAD
-        is_array = layer.mode == Mode.ARRAY
+        # (Of the layer, these are known a cycle late: the first read comes later still.)
+        is_load, is_array = Signal(), Signal()
+        m.d.sync += [is_load.eq(layer.mode == Mode.LOAD), is_array.eq(layer.mode == Mode.ARRAY)]
 
         # The loops, inner to outer: a loop steps when all inside of it are in their last turn, and
         # none behind the last read. That one leaves them all as `start` wants them.
         issue, begin = Signal(), Signal()
         m.d.sync += begin.eq(self.start)
-        counts = {"column": Mux(is_array, config.columns - 1, 0), "chunk": layer.chunks,
-                  "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles, "row": layer.rows,
-                  "group": layer.groups}
+        counts = {"column": Mux(layer.mode == Mode.ARRAY, config.columns - 1, 0),
+                  "chunk": layer.chunks, "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles,
+                  "row": layer.rows, "group": layer.groups}
         loops = {name: Loop(Value.cast(counts[name]).shape()) for name in LOOPS}
         ahead = Cat(loop.last for loop in loops.values())
         m.d.comb += self.step_en.eq(begin | issue)

@@ -8,7 +8,7 @@ from amaranth.utils import exact_log2
 
 from .flash import Operation, store_ports
 
-QUEUE_BEATS = 4
+QUEUE_BEATS = 8            # as many as are on their way, and those that wait
 
 
 class MemoryStore(wiring.Component):
@@ -32,27 +32,27 @@ class MemoryStore(wiring.Component):
         select  = exact_log2(size)
         request, repeat = self.request.p, Signal()
         addr, beats = Signal(24), Signal.like(request.beats)     # a byte's address
-        m.d.comb += [
-            read.addr.eq(addr[select:]), read.en.eq(0),        # (else it would be on)
-        ]
 
-        # The memory may be large and far away: a beat takes a cycle of its own from there into a
-        # queue, and whether there is room for another does not depend on who takes them.
-        clear, there, near, free = Signal(), Signal(), Signal(), Signal()
-        beat = Signal.like(read.data)
-        m.submodules.queue = queue = ResetInserter(clear)(
-            SyncFIFO(width=8 * size, depth=QUEUE_BEATS))
-        m.d.sync += [there.eq(read.en & ~clear), near.eq(there & ~clear), beat.eq(read.data)]
-        m.d.comb += [
-            free.eq(queue.level + there + near < QUEUE_BEATS),
-            queue.w_data.eq(beat), queue.w_en.eq(near),
-            self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy),
-            queue.r_en.eq(self.o.ready),
+        # The memory may be large and far away: an address takes a cycle to it, a beat one from it
+        # into a queue. And whether there is room does not depend on who takes them now.
+        ask, clear = Signal(), Signal()
+        far, asked = Signal(range(self.depth), reset_less=True), Signal()
+        there, near, beat = Signal(), Signal(), Signal(8 * size, reset_less=True)
+        places = Signal(range(QUEUE_BEATS + 1), init=QUEUE_BEATS)    # that nobody has asked for
+        m.submodules.queue = queue = SyncFIFO(width=8 * size, depth=QUEUE_BEATS)
+        m.d.sync += [
+            far.eq(addr[select:]), asked.eq(ask), there.eq(asked), near.eq(there),
+            beat.eq(read.data), places.eq(places - ask + (queue.r_rdy & queue.r_en)),
         ]
-        # What is written goes a long way, too, and does so a cycle later.
-        written = Signal(size)
-        m.d.sync += [write.en.eq(written), write.addr.eq(addr[select:]),
-                     write.data.eq(self.i.p.byte.replicate(size))]
+        m.d.comb += [
+            read.addr.eq(far), queue.w_data.eq(beat), queue.w_en.eq(near),
+            self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy & ~clear),
+            queue.r_en.eq(self.o.ready | clear),
+        ]
+        # What is written goes the same way:
+        written, data = Signal(size), Signal(8, reset_less=True)
+        m.d.sync += [write.en.eq(written), data.eq(self.i.p.byte)]
+        m.d.comb += [write.addr.eq(far), write.data.eq(data.replicate(size))]
 
         with m.FSM():
             with m.State("IDLE"):
@@ -66,8 +66,8 @@ class MemoryStore(wiring.Component):
                     with m.If(request.operation == Operation.PROGRAM):
                         m.next = "PROGRAM"
             with m.State("READ"):
-                m.d.comb += read.en.eq(free)
-                with m.If(free):
+                m.d.comb += ask.eq(places != 0)
+                with m.If(ask):
                     m.d.sync += [addr.eq(addr + size), beats.eq(beats - 1)]
                     with m.If(beats == 0):
                         m.d.sync += [addr.eq(request.addr), beats.eq(request.beats)]
@@ -83,8 +83,7 @@ class MemoryStore(wiring.Component):
                     with m.If(self.i.p.last):
                         m.next = "FINISH"
             with m.State("FINISH"):
-                m.d.comb += clear.eq(self.stop)
-                m.d.comb += self.done.eq(~self.o.valid & ~there & ~near)
+                m.d.comb += [clear.eq(self.stop), self.done.eq(places == QUEUE_BEATS)]
                 with m.If(self.done):
                     m.next = "IDLE"
         return m

@@ -90,7 +90,9 @@ class Collector(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer = self.config, self.layer
-        is_array = layer.mode == Mode.ARRAY
+        # (Of the layer, these are known a cycle late: the first value comes later still.)
+        is_load, is_array = Signal(), Signal()
+        m.d.sync += [is_load.eq(layer.mode == Mode.LOAD), is_array.eq(layer.mode == Mode.ARRAY)]
         # (One more than asked for: that one waits in the queue's output.)
         m.submodules.queue = queue = fifo.SyncFIFOBuffered(
             width=result_layout(config).size, depth=config.results + 1)
@@ -132,7 +134,6 @@ class Collector(wiring.Component):
             column=tile_end & tile.column))
 
         # Queue it, or a byte of the input stream:
-        is_load = layer.mode == Mode.LOAD
         result = Signal(result_layout(config))
         for lane in range(at_a_time):
             small = Signal.like(self.vector[lane], name=f"small{lane}")

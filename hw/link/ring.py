@@ -32,11 +32,13 @@ class Ring(wiring.Component):
         write, read = memory.write_port(), memory.read_port()
         w_addr, committed, r_addr = (Signal(range(self.depth), name=name)
                                      for name in ("w_addr", "committed", "r_addr"))
+        # What the memory gives waits in a register of its own, for memories are slow:
+        there, move = Signal(), Signal()
         m.d.comb += [
             self.full.eq(w_addr + 1 == r_addr),
             write.addr.eq(w_addr), write.data.eq(self.byte), write.en.eq(self.write & ~self.full),
-            read.addr.eq(r_addr), self.o.payload.eq(read.data),
-            read.en.eq((r_addr != committed) & (self.o.ready | ~self.o.valid)),
+            move.eq(there & (self.o.ready | ~self.o.valid)),
+            read.addr.eq(r_addr), read.en.eq((r_addr != committed) & (move | ~there)),
         ]
         with m.If(write.en):
             m.d.sync += w_addr.eq(w_addr + 1)
@@ -45,9 +47,13 @@ class Ring(wiring.Component):
         with m.If(self.rollback):
             m.d.sync += w_addr.eq(committed)
         with m.If(read.en):
-            m.d.sync += [self.o.valid.eq(1), r_addr.eq(r_addr + 1)]
+            m.d.sync += [there.eq(1), r_addr.eq(r_addr + 1)]
+        with m.Elif(move):
+            m.d.sync += there.eq(0)
+        with m.If(move):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(read.data)]
         with m.Elif(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.commit & self.skip):
-            m.d.sync += [self.o.valid.eq(0), r_addr.eq(committed)]
+            m.d.sync += [there.eq(0), self.o.valid.eq(0), r_addr.eq(committed)]
         return m
