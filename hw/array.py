@@ -152,7 +152,8 @@ class SystolicArray(wiring.Component):
         passing = list(self.a)
         for (r, c), element in pe.items():
             if r and r % step == 0:
-                above, passing[c] = passing[c], Signal.like(passing[c], name=f"a_{r}_{c}")
+                above, passing[c] = passing[c], Signal.like(
+                    passing[c], name=f"a_{r}_{c}", reset_less=True)
                 with m.If(self.en):
                     m.d.sync += passing[c].eq(above)
             m.d.comb += [

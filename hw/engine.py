@@ -100,7 +100,7 @@ class Engine(wiring.Component):
         advance, token = fetcher.advance, fetcher.token
         taken = []
         for column in range(config.columns):
-            playing = Signal(8 * config.word_bytes, name=f"playing{column}")
+            playing = Signal(8 * config.word_bytes, name=f"playing{column}", reset_less=True)
             with m.If(advance & token.valid & (fetcher.column == column)):
                 m.d.sync += playing.eq(word)
             if config.columns > 1:

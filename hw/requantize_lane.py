@@ -71,10 +71,10 @@ class RequantizeLane(wiring.Component):
 
         # Add the bias. Digit by digit, it has been read by then: `taken` keeps its slot for two
         # cycles at the least, or always, with `shared_record`. Otherwise the value waits for it.
-        value, total = Signal.like(self.value), Signal(signed(32))
+        value, total = Signal.like(self.value), Signal(signed(32), reset_less=True)
         m.d.comb += value.eq(self.value)
         if config.whole_sums:
-            value = Signal.like(self.value, name="waiting")
+            value = Signal.like(self.value, name="waiting", reset_less=True)
             with m.If(run):
                 m.d.sync += value.eq(self.value)
         with m.If(run):
@@ -97,7 +97,7 @@ class RequantizeLane(wiring.Component):
                     m.d.comb += above.eq(sign.replicate(len(above)))
 
         # Play the digits, the lowest first, or all at once:
-        digits = Signal(signed(32))
+        digits = Signal(signed(32), reset_less=True)
         with m.If(run):
             m.d.sync += digits.eq(digits >> width)
             with m.If(self.total.valid):
@@ -106,7 +106,7 @@ class RequantizeLane(wiring.Component):
             digit_width=(len(digits) if config.whole_sums else width) + 1,
             multiplier_width=config.multiplier_width)
         m.d.comb += [multiply.en.eq(run), multiply.b.eq(reads["multiplier"].data)]
-        product = Signal(signed(width + config.multiplier_width + 2))
+        product = Signal(signed(width + config.multiplier_width + 2), reset_less=True)
         if config.whole_sums:
             m.d.comb += multiply.a.eq(digits)
             added = Signal.like(product, name="kept")
@@ -124,8 +124,8 @@ class RequantizeLane(wiring.Component):
             m.d.sync += product.eq(added)
 
         # Round, as the product's sign wants it:
-        rounded = Signal(signed(max(len(product) + 1, config.shift_max + 10)))
-        shift = Signal(4)
+        rounded = Signal(signed(max(len(product) + 1, config.shift_max + 10)), reset_less=True)
+        shift = Signal(4, reset_less=True)
         width_offset = RECORD["offset"].shape.width
         offset = Mux(product < 0, reads["offset_negative"].data[:width_offset],
                      reads["offset"].data[:width_offset])
@@ -137,8 +137,8 @@ class RequantizeLane(wiring.Component):
         # Shift, add the zero point, and clamp. A result that does not fit into nine bits is
         # outside of the range for any zero point: so nine bits are picked at the shift, and what
         # is above them only matters if it is not all sign.
-        sign, near = rounded[-1], Signal(signed(9))
-        centred, clamped = Signal(signed(10)), Signal(signed(8))
+        sign, near = rounded[-1], Signal(signed(9), reset_less=True)
+        centred, clamped = Signal(signed(10)), Signal(signed(8), reset_less=True)
         is_sign = Signal(len(rounded))               # this bit and all above it are the sign
         for bit in range(len(rounded) - 1):
             m.d.comb += is_sign[bit].eq(is_sign[bit + 1] & (rounded[bit] == sign))
@@ -157,7 +157,7 @@ class RequantizeLane(wiring.Component):
             ]
 
         # Look up:
-        direct = Signal(signed(8))
+        direct = Signal(signed(8), reset_less=True)
         m.d.comb += self.byte.eq(direct)
         with m.If(run):
             m.d.sync += direct.eq(clamped)

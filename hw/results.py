@@ -148,8 +148,11 @@ class Collector(wiring.Component):
         ]
         comes = Mux(is_load, self.load.valid & self.load.ready,
                     busy & (row <= channels[whole:]) & (column <= columns))
-        m.d["sync" if config.late_results else "comb"] += [
-            queue.w_data.eq(result), queue.w_en.eq(comes)]
+        coming, there = result, comes
+        if config.late_results:
+            coming, there = Signal(result_layout(config), reset_less=True), Signal()
+            m.d.sync += [coming.eq(result), there.eq(comes)]
+        m.d.comb += [queue.w_data.eq(coming), queue.w_en.eq(there)]
         # (Input comes slowly: it will do to know of room a cycle later, while there is some.)
         m.d.sync += self.load.ready.eq(queue.level < max(1, config.results // 2))
         return m

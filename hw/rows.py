@@ -97,12 +97,14 @@ def row_multiply(component):
 
     products = []
     for k in range(2):
-        a, b, left = component.a[k], Signal(8, name=f"b{k}"), Signal(4, name=f"left{k}")
-        later_a = Signal(signed(8), name=f"later_a{k}")
+        a = component.a[k]
+        b, left, later_a = (Signal(shape, name=f"{name}{k}", reset_less=True) for name, shape in (
+            ("b", 8), ("left", 4), ("later_a", signed(8))))
         sums = [Mux(b[0], a, 0)[:WIDTH]]         # of the rows so far, each with its place's weight
         for bit in range(1, 4):
             sums.append(row(f"row{k}_{bit}", b[bit], sums[-1], a))
-        half, done = Signal(WIDTH, name=f"half{k}"), Signal(3, name=f"done{k}")
+        half, done = (Signal(width, name=f"{name}{k}", reset_less=True)
+                      for name, width in (("half", WIDTH), ("done", 3)))
         with m.If(component.en):
             m.d.sync += [b.eq(component.b[k]), left.eq(b[4:]), later_a.eq(a),
                          half.eq(sums[-1]), done.eq(Cat(each[0] for each in sums))]
@@ -110,7 +112,7 @@ def row_multiply(component):
         for bit in range(4, 8):
             sums.append(row(f"row{k}_{bit}", left[bit - 4], sums[-1], later_a, invert=bit >= 6))
         products.append(Cat(done, half[0], sums[1][0], sums[2][0], ~sums[3][0], sums[4]))
-    total = Signal(signed(16))
+    total = Signal(signed(16), reset_less=True)
     m.d.comb += component.o.eq(total)
     with m.If(component.en):
         m.d.sync += total.eq(products[0].as_signed() + products[1].as_signed())

@@ -90,7 +90,8 @@ class Scratchpad(wiring.Component):
 
         # Rotate the first byte to the front:
         offset = self.addr[:exact_log2(banks)]
-        offset_r, offset_rr = Signal.like(offset), Signal.like(offset)
+        offset_r, offset_rr = (Signal.like(offset, name=name, reset_less=True)
+                               for name in ("offset_r", "offset_rr"))
         m.d.sync += [offset_r.eq(offset), offset_rr.eq(offset_r)]
         for lane in range(banks):
             rotated = Signal(data.ArrayLayout(8, banks), name=f"rotated{lane}")
@@ -106,7 +107,7 @@ class Scratchpad(wiring.Component):
         next_row = Signal.like(row)
         m.d.comb += next_row.eq(row + 1)
         for bank in range(self.config.banks):
-            bank_row = Signal.like(row, name=f"{name}{bank}")
+            bank_row = Signal.like(row, name=f"{name}{bank}", reset_less=True)
             m.d.sync += bank_row.eq(Mux(offset > bank, next_row, row))
             yield bank_row
 
@@ -137,7 +138,7 @@ class Scratchpad(wiring.Component):
         offset = self.w_addr[:select]
 
         # A bank takes the byte that is as far from the first one as the bank is from its bank:
-        turned = Signal(data.ArrayLayout(8, wide))
+        turned = Signal(data.ArrayLayout(8, wide), reset_less=True)
         for place in range(wide):
             source = Signal(range(wide), name=f"source{place}")
             m.d.comb += source.eq(place - offset)

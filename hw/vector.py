@@ -36,12 +36,12 @@ class Vector(wiring.Component):
         m = Module()
         config, lanes = self.config, self.config.word_bytes
         at_a_time = config.requantizers
-        low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name)
+        low, high = (Signal(data.ArrayLayout(signed(8), lanes), name=name, reset_less=True)
                      for name in ("low", "high"))
         capture, both = self.valid & self.last, self.pair | self.multiply
         bests = [Signal(signed(8), name=f"best{lane}") for lane in range(lanes)]
         for lane, best in enumerate(bests):
-            kept = Signal(signed(8), name=f"kept{lane}")
+            kept = Signal(signed(8), name=f"kept{lane}", reset_less=True)
             new = self.word[lane]
             m.d.comb += best.eq(Mux(~self.first & (both | (kept > new)), kept, new))
             with m.If(self.valid):
@@ -61,7 +61,7 @@ class Vector(wiring.Component):
             # A product is made while its lane is on the way to the front:
             if config.multiplication:
                 following = min(lane + at_a_time, lanes - 1)
-                product = Signal(signed(PRODUCT_BITS), name=f"product{lane}")
+                product = Signal(signed(PRODUCT_BITS), name=f"product{lane}", reset_less=True)
                 factors = [Mux(capture, bests[lane], low[following]),
                            Mux(capture, self.word[lane], high[following])]
                 one, two = (factor - zero_point

@@ -66,7 +66,8 @@ class WeightRings(wiring.Component):
         if config.late_weights:
             now, coming = coming, {}
             for name, value in now.items():
-                coming[name] = Signal(len(value), name=f"late_{name}")
+                coming[name] = Signal(len(value), name=f"late_{name}",
+                                      reset_less=name == "bytes")
                 m.d.sync += coming[name].eq(value)
         m.d.sync += self.written.eq(self.written + coming["whole"])
 
@@ -84,7 +85,8 @@ class WeightRings(wiring.Component):
                 r.en.eq(self.en), r.addr.eq(addr), self.w[row].eq(r.data),
             ]
             if row % config.rows_together == 0:
-                next_read, next_addr = Signal(WeightRead), Signal.like(self.r_addr)
+                next_read, next_addr = Signal(WeightRead), Signal.like(
+                    self.r_addr, reset_less=True)
                 with m.If(self.en):
                     m.d.sync += [next_read.eq(read), next_addr.eq(addr)]
             m.d.comb += self.beat[row].eq(next_read.beat)
