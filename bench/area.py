@@ -35,14 +35,14 @@ NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP"
 # scratchpad the share that is there; multiplier, and which of PARTS there are (by their first
 # letters): few designs that tell the effects apart.
 SAMPLES = (
+    ("between", 1,   1,     26, "pw"),   ("between", 1 / 2, 1 / 4, 28, "aptw"),
     ("first", 1,     1,     30, "ampt"), ("first", 1 / 4, 1,     30, "w"),
     ("first", 1 / 4, 1 / 2, 26, "pt"),   ("first", 1 / 2, 1 / 4, 28, "amw"),
     ("first", 1 / 4, 1 / 8, 24, "ap"),   ("first", 1 / 8, 1,     24, "pw"),
     ("first", 1 / 8, 1 / 4, 26, "mt"),   ("first", 1 / 2, 1 / 2, 28, "at"),
     ("first", 1,     1,     26, "amptw"),
     ("last",  1,     1,     30, "aptw"), ("last",  1,     0,     24, ""),
-    ("last",  1,     1 / 8, 26, "ap"),
-    ("between", 1,   1,     26, "pw"),   ("between", 1 / 2, 1 / 4, 28, "aptw"))
+    ("last",  1,     1 / 8, 26, "ap"))
 
 
 def samples(board: Board) -> Iterator[tuple[EngineConfig, Store]]:

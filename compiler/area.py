@@ -76,11 +76,14 @@ def of_board(board: str) -> list[Measurement]:
 
 
 def estimate(board: str, engine: EngineConfig, slot_bytes: int) -> dict[str, Estimate]:
-    """What ``engine`` takes, by kind; nothing where no such engine was measured on such a device.
-    The tape is in a memory of ``slot_bytes``, or with 0 in flash."""
+    """What ``engine`` takes, by kind; nothing where no such engines were measured on such a device.
+    The tape is in a memory of ``slot_bytes``, or with 0 in flash: two circuits, as are weight rings
+    in block RAM and in logic."""
     wanted = asdict(engine)
     rows = [row for row in of_board(board) if row.is_like(wanted)]
-    if len(rows) < 2 or not slot_bytes and all(row.slot_bytes for row in rows):
+    same = [row for row in rows if row.engine["weight_words"] == engine.weight_words
+            and bool(row.slot_bytes) == bool(slot_bytes)]
+    if len(same) < 2:
         return {}
     wanted_row = Measurement(board, rows[0].family, wanted, slot_bytes, "")
     found = {}

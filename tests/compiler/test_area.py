@@ -64,6 +64,7 @@ def test_other_engines_and_boards_tell_nothing(monkeypatch):
     assert estimate("ulx3s-85f", ENGINE, 1 << 15) == {}
     assert estimate("ulx3s-25f", ENGINE, 0) == {}            # no tape in flash was measured
     assert estimate("ulx3s-25f", replace(ENGINE, lanes=2 * ENGINE.lanes), 1 << 15) == {}
+    assert estimate("ulx3s-25f", replace(ENGINE, weight_words=16), 1 << 15) == {}
 
 
 @pytest.mark.parametrize("board", TARGETS)
