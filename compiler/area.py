@@ -6,9 +6,9 @@ of the same device: logic cells grow about linearly with what differs, memories 
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +110,9 @@ def predicted(kind: str, rows: list[Measurement], wanted: Measurement) -> int:
 def cell_features(row: Measurement) -> list[float]:
     """What logic cells grow with: widths of addresses, of the multiplier, weight rings in logic,
     and what is left out."""
-    return [log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
-            log2(row.engine["weight_words"]), *(row.engine[name] for name in PARTS),
-            log2(row.slot_bytes or 1), not row.slot_bytes]
+    return [math.log2(row.engine["scratchpad_bytes"]), row.engine["multiplier_width"],
+            math.log2(row.engine["weight_words"]), *(row.engine[name] for name in PARTS),
+            math.log2(row.slot_bytes or 1), not row.slot_bytes]
 
 
 def dsp_features(row: Measurement) -> list[float]:
@@ -121,9 +121,10 @@ def dsp_features(row: Measurement) -> list[float]:
 
 
 def block_features(row: Measurement) -> list[float]:
-    """What block RAMs grow with: those of the scratchpad's banks, of the tape, of weight rings that
-    are not in logic, of the tables, of the jumps, which are 16 bits wide."""
+    """What block RAMs grow with: those of the scratchpad's banks, of the tape, two bytes wide each,
+    of weight rings that are not in logic, of the tables, of the jumps, 16 bits wide."""
     block, config = BLOCK_BYTES[row.family], EngineConfig(**row.engine)
+    tape = [-(-config.tape_bytes // 2), -(-2 * row.slot_bytes // (config.tape_bytes * block))]
     return [config.banks * -(-config.scratchpad_bytes // (config.banks * block)),
-            row.slot_bytes / block, log2(config.weight_words), config.tables * config.requantizers,
+            math.prod(tape), math.log2(config.weight_words), config.tables * config.requantizers,
             sum(-(-fields.width // 16) for fields in jump_fields(config).values())]
