@@ -28,6 +28,7 @@ from compiler.records import (
     dot_product_records,
     fit_records,
     hardware_record,
+    too_extreme,
     widths_of,
 )
 from compiler.requantize import output_range
@@ -142,8 +143,7 @@ def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineCon
     except AddError as error:
         raise ModelError(f"operator {op.index} {op.kind} {error}") from None
     except LongOffset as error:
-        raise ModelError(f"operator {op.index} {op.kind}: {error}; "
-                         "give the layer's tensors less extreme scales") from None
+        raise too_extreme(op, error) from None
     return {"steps": 1, "low": low, "high": high, "zero_point": output.zero_point,
             "zero_point_1": zero_points[0], "zero_point_2": zero_points[1],
             "flip_second": -flip}, shared_records(config, *records)

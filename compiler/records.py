@@ -33,6 +33,12 @@ def widths_of(config: EngineConfig, shift_max: int) -> Widths:
                   RECORD["offset"].width + 10)
 
 
+def too_extreme(op: Operator, error: Exception) -> ModelError:
+    """The refusal of an operator that no record serves, for what ``error`` says."""
+    return ModelError(f"operator {op.index} {op.kind}: {error}; "
+                      "give the layer's tensors less extreme scales")
+
+
 def hardware_record(record: Record, zero_point: int) -> Record:
     """``record`` with the zero point taken out of its offsets, or LongOffset."""
     offsets = [offset - (zero_point << record.shift)
@@ -64,8 +70,7 @@ def fit_records(op: Operator, rules: Sequence[Staircase], bias: np.ndarray, acc_
             except (LongOffset, StaircaseError):
                 raise error from None
     except (LongOffset, StaircaseError) as error:
-        raise ModelError(f"operator {op.index} {op.kind}: {error}; "
-                         "give the layer's tensors less extreme scales") from None
+        raise too_extreme(op, error) from None
     return {"steps": digits - 1, "low": rules[0].low, "high": rules[0].high,
             "zero_point": rules[0].zero_point}, records
 
