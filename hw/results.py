@@ -112,17 +112,19 @@ class Collector(wiring.Component):
                 m.d.sync += [row.eq(0), column.eq(column + 1)]
                 with m.If(column == last_column):
                     m.d.sync += [column.eq(0), busy.eq(0)]
+        # (... of which these lie inside, less one each:)
+        channels = Signal.like(layer.channels, reset_less=True)
+        columns  = Signal(max(1, ceil_log2(config.columns)), reset_less=True)
         with m.If(self.array_done | self.vector_done):
-            m.d.sync += [busy.eq(1), tile.eq(self.tile)]
+            m.d.sync += [
+                busy.eq(1),
+                tile.eq(self.tile),
+                channels.eq(Mux(self.tile.last_group, layer.last_channels, layer.channels)),
+                columns.eq(Mux(self.tile.row & is_array, layer.last_columns, last_column)),
+            ]
         m.d.comb += self.shift.eq(busy)
 
         # Keep what lies inside:
-        channels = Signal.like(layer.channels)
-        columns  = Signal(max(1, ceil_log2(config.columns)))
-        m.d.comb += [
-            channels.eq(Mux(tile.last_group, layer.last_channels, layer.channels)),
-            columns.eq(Mux(tile.row & is_array, layer.last_columns, last_column)),
-        ]
         ends = Signal(Ends)
         whole, rest = exact_log2(at_a_time), Signal(range(at_a_time))
         pixel_end = row == channels[whole:]

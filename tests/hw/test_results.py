@@ -46,6 +46,7 @@ def run_collector(config, fields, tiles, *, gaps, seed=0):
     async def make(ctx):
         rng = random.Random(seed)
         ctx.set(dut.layer, fields)
+        await ctx.tick()                             # (long before a layer's first results)
         left, given = [], 0
         while given < len(tiles) or left:
             # A tile may end in the cycle that takes the last result of the one before:
