@@ -21,7 +21,7 @@ from compiler.results_time import Writes
 from compiler.tape import check_beats, packet_words
 from compiler.tape_time import FlashTape, MemoryTape, Repeats, Ring, tape_of
 from compiler.targets import Target
-from hw.config import STEPS, EngineConfig, Mode
+from hw.config import START_CYCLES, STEPS, EngineConfig, Mode
 
 LONG = 1 << 40                                   # longer than anything takes
 
@@ -127,8 +127,7 @@ class EngineTime:
         self.take_all()
         if layer.table is not None:
             self.packet(256, self.idle)
-        # (hw/tape.py, hw/fetch.py: the last beat, `start`, `begin`, and the first read)
-        start = self.packet(config.layer_beats, self.idle) + 3
+        start = self.packet(config.layer_beats, self.idle) + START_CYCLES
         self.queue(words=words - ahead)
 
         self.writes.cycles.clear()
@@ -185,7 +184,7 @@ class EngineTime:
         if begins:
             self.packet(0)
         late = ring is self.weights and self.config.late_weights
-        ring.arrived.append(self.beats(beats, ring.free()) + 1 + late)
+        ring.arrived.append(self.beats(beats, ring.free()) + 1 + 2 * late)
 
     def packet(self, beats: int, earliest: int = 0) -> int:
         """A packet's header and the first beats of its content; the cycle of the last one."""

@@ -56,7 +56,7 @@ class LayerTime:
         """Mode LOAD: a byte a cycle, straight into the queue, behind the input's last one."""
         count = (self.fields["rows"] + 1) * (self.fields["tiles"] + 1)
         self.begins = self.time = max(self.time, input_before + 1)
-        self.results.values(self.time + self.engine.config.late_results, count)
+        self.results.values(self.time + self.engine.config.is_large, count)
         self.read(count)
 
     def spent_since(self, ended: int) -> dict[str, int]:
@@ -119,7 +119,7 @@ class LayerTime:
 
     def column(self, first: bool, last: bool, channels: int, address: int) -> None:
         """The reads of a column that has outputs, and these."""
-        f, ring, after = self.fields, self.engine.weights, self.engine.writes.after
+        f, ring = self.fields, self.engine.weights
         each, word = f["repeat_weights"], self.first_word
         for ky in range(f["ky"] + 1):
             if (ky - f["skip_ky"]) % (f["every_ky"] + 1) or ky < f["skip_ky"]:
@@ -129,7 +129,7 @@ class LayerTime:
             arrival = self.engine.arrival(word) if first or last else 0
             start = self.slot(arrival, is_last or bool(each))
             if last and (is_last or not each):
-                ring.released.append(after(start, self.engine.config.row_steps) + 2)
+                ring.released.append(self.released(start))
             if each or is_last:
                 self.results.collect(self.array_done(start), 1, channels, address)
                 address += f["out_part"]
@@ -139,8 +139,14 @@ class LayerTime:
 
     def array_done(self, issued: int) -> int:
         """When the last result of a tile is there whose last read this is."""
-        return self.engine.writes.after(issued, self.engine.config.array_latency) \
-            + self.engine.config.drain_cycles
+        config = self.engine.config
+        return self.engine.writes.after(issued, config.array_latency) \
+            + config.word_cycles + config.drain_cycles
+
+    def released(self, issued: int) -> int:
+        """From when on the tape may put another word into the place of one that was read last."""
+        config = self.engine.config
+        return self.engine.writes.after(issued, config.row_steps) + config.word_cycles
 
     def groups(self) -> Iterator[int]:
         """Those groups that do not go as earlier ones went."""
@@ -203,7 +209,7 @@ class LayerTime:
                 if last and (is_last or not repeats):
                     for column in range(columns):
                         issued = after(start - 1, column + 1)
-                        ring.released.append(after(issued, engine.config.row_steps) + 2)
+                        ring.released.append(self.released(issued))
                 if not repeats:
                     word += columns
             if last:
@@ -211,7 +217,7 @@ class LayerTime:
         issued = self.time - 1
         if self.is_array:
             return self.array_done(issued)
-        return issued + 3
+        return issued + engine.config.word_cycles + 1
 
     def slot(self, earliest: int, is_last: bool = True) -> int:
         """Issues one slot, not before ``earliest``; the cycle of its first read."""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from compiler.layers import Layer
 from compiler.tape_time import Ring
-from hw.config import EngineConfig, Mode
+from hw.config import QUEUE_CYCLES, RECORD_CYCLES, EngineConfig, Mode
 
 
 @dataclass
@@ -71,7 +71,7 @@ class ResultsTime:
         steals = not (config.write_port or self.fields.get("to_stream"))
         writes = self.engine.writes.cycles
         for pixel in range(pixels):
-            queued = done + 1 + pixel * self.shifts + config.late_results
+            queued = done + 1 + pixel * self.shifts + config.is_large
             at, end = address, address + channels
             if not steals:
                 self.values(queued, -(-channels // config.requantizers))
@@ -86,15 +86,14 @@ class ResultsTime:
 
     def values(self, queued: int, count: int) -> None:
         """Values that enter the queue from ``queued`` on, one a cycle."""
-        self.last_take = max(queued + 2 + (count - 1) * self.turns,
+        self.last_take = max(queued + QUEUE_CYCLES + (count - 1) * self.turns,
                              self.last_take + count * self.turns)
         self.last_byte = self.last_take + self.latency
 
     def release_records(self, count: int) -> None:
-        """Those of the last value's group are free: four stages before the byte they have all been
-        read (hw/requantize.py)."""
+        """Those of the last value's group are free: they have all been read."""
         together = self.engine.config.records_together
-        self.engine.records.released += [self.last_byte - 3] * (count // together)
+        self.engine.records.released += [self.last_byte - RECORD_CYCLES] * (count // together)
 
     def state(self, now: int) -> Hashable:
         """All but the time that later tiles depend on."""

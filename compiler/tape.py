@@ -1,4 +1,4 @@
-"""The weight tape: layers as the bytes that the engine's tape reader takes."""
+"""The tape: layers as the bytes that the engine's tape reader takes."""
 
 import zlib
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from hw.config import EngineConfig, Packet
 from hw.fields import HEADER, RECORD, Fields, layer_fields
 
 CRC_BYTES = 4
-LONGEST_PACKET = 1 << 15                # beats; the reader counts with 16 bits
+LONGEST_PACKET = 1 << HEADER["beats"].width      # beats
 
 
 def packet_words(config: EngineConfig) -> int:

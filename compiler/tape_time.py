@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from compiler.program import Program
 from compiler.targets import Target
-from hw.config import DESELECTED_CYCLES, PAD_CYCLES, READ_CYCLES
+from hw.config import DESELECTED_CYCLES, PAD_CYCLES, READ_CYCLES, STORE_CYCLES
 
 
 def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape":
@@ -14,7 +14,7 @@ def tape_of(program: Program, target: Target | None) -> "MemoryTape | FlashTape"
         return MemoryTape()
     store, beat = target.store_for(program.config, program.tape), program.config.tape_bytes
     if not store.flash_dq:
-        return MemoryTape(late=3)
+        return MemoryTape(late=STORE_CYCLES)
     return FlashTape(len(program.tape) // beat, beat, store.flash_dq, store.flash_cycles)
 
 
@@ -32,7 +32,7 @@ class Repeats:
 
 
 class MemoryTape:
-    """A tape in memory on the chip, a beat a cycle (hw/rom.py); that of a board comes ``late``,
+    """A tape in memory on the chip, a beat a cycle (sim/rom.py); that of a board comes ``late``,
     out of a queue (hw/memory_store.py)."""
 
     def __init__(self, late: int = 0) -> None:

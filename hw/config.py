@@ -30,9 +30,15 @@ SHORT_RING = 64            # words of a weight ring that need not be block RAM
 
 PRODUCT_BITS = 18          # of two bytes, each less its zero point
 
-PE_CYCLES = 4              # of a processing element, from a word to the sum with it; and one where
-                           # it has activations of its own
+# Cycles from one event to another, which compiler/cycles.py counts:
+START_CYCLES = 3           # from the last beat of a layer's configuration to its first read
+WORD_CYCLES = 2            # from a read of the scratchpad to its word, ...
+PE_CYCLES = 4              # ... in a processing element to the sum with it, and one more where that
+                           # has activations of its own
+QUEUE_CYCLES = 2           # from a result's way into the queue to the requantizer
 REQUANTIZE_CYCLES = 9      # from taking a value to its byte, besides those of its digits
+RECORD_CYCLES = 3          # from a record that is free to the last byte that it made
+STORE_CYCLES = 3           # by which a store's memory gives a beat later than one beside the engine
 
 
 @dataclass(frozen=True)
@@ -202,15 +208,21 @@ class EngineConfig:
         return self.rows_together > 1 and self.whole_sums
 
     @property
-    def late_weights(self):
-        """Whether the weight rings are all over a large chip, or so short that they may be in its
-        logic: then a word takes a cycle more to get there."""
-        return self.requantizers > 1 or self.weight_words <= SHORT_RING
+    def is_large(self):
+        """Whether the engine is spread over a large chip: then words of the scratchpad, weights and
+        results take a cycle more."""
+        return self.requantizers > 1
 
     @property
-    def late_results(self):
-        """Whether results come from all over a large chip, and take a cycle more to the queue."""
-        return self.requantizers > 1
+    def late_weights(self):
+        """Whether weights take a cycle more to their rings, and the news of them one to the
+        fetcher; so too where rings are so short that they may be in logic."""
+        return self.is_large or self.weight_words <= SHORT_RING
+
+    @property
+    def word_cycles(self):
+        """Cycles from a read of the scratchpad to its word."""
+        return WORD_CYCLES + self.is_large
 
     @property
     def array_latency(self):
@@ -231,8 +243,8 @@ class EngineConfig:
 
     @property
     def drain_cycles(self):
-        """Cycles from a tile's last complete sum until the first one is at the queue."""
-        return 4 if self.whole_sums else 3
+        """Cycles from a tile's last complete sum until all are in the drains."""
+        return 2 if self.whole_sums else 1
 
 
 class Packet(enum.IntEnum):

@@ -8,7 +8,6 @@ from .array import SystolicArray
 from .config import EngineConfig, Mode
 from .fetch import Fetcher, Token
 from .jumps import Jumps
-from .layouts import layer_layout
 from .requantize import Requantizer
 from .results import Collector, TileEnds
 from .scratchpad import Scratchpad
@@ -48,15 +47,14 @@ class Engine(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self.config
-        layout = layer_layout(config)
-        m.submodules.tape_reader = tape      = TapeReader(config, layout)
-        m.submodules.fetcher     = fetcher   = Fetcher(config, layout)
+        m.submodules.tape_reader = tape      = TapeReader(config)
+        m.submodules.fetcher     = fetcher   = Fetcher(config)
         m.submodules.scratchpad  = pad       = Scratchpad(config)
         m.submodules.weights     = weights   = WeightRings(config)
         m.submodules.array       = array     = SystolicArray(config)
         m.submodules.vector      = vector    = Vector(config)
-        m.submodules.collector   = collector = Collector(config, layout)
-        m.submodules.requantizer = requant   = Requantizer(config, layout)
+        m.submodules.collector   = collector = Collector(config)
+        m.submodules.requantizer = requant   = Requantizer(config)
         m.submodules.store       = store     = Store(config)
         m.submodules.jumps       = jumps     = Jumps(config)
 
@@ -85,8 +83,9 @@ class Engine(wiring.Component):
         m.d.comb += [
             pad.addr.eq(Mux(steals, store.addr, fetcher.addr)), pad.w_addr.eq(store.addr),
             pad.write.eq(store.write), pad.w_mask.eq(store.w_mask), pad.w_data.eq(store.w_data),
-            fetcher.go.eq(~steals), fetcher.written.eq(weights.written),
+            fetcher.go.eq(~steals),
         ]
+        m.d["sync" if config.late_weights else "comb"] += fetcher.written.eq(weights.written)
 
         # The word read, with what lies outside of the image padded:
         word = Signal(data.ArrayLayout(signed(8), config.word_bytes))

@@ -5,8 +5,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import LOOPS, READ_STEPS, STEPS, Mode
-from .layouts import jump_layout
+from .layouts import jump_layout, layer_layout
 from .loops import Loop, Place
+from .outside import Outside
 from .results import Ends, TileEnds, ends_of
 from .weights import WeightRead
 
@@ -29,7 +30,7 @@ class Fetcher(wiring.Component):
     to shift out. A cycle without ``go`` issues nothing. A slot is one read for each column of the
     array, or one in all for the vector unit.
 
-    ``addr`` is the byte address. Two cycles later the word is there, and with it ``token``,
+    ``addr`` is the byte address. `word_cycles` later the word is there, and with it ``token``,
     ``column`` and ``outside`` (the lanes that lie outside of the image); ``advance`` tells whether
     that cycle brought anything (a bubble does). The request for the weights is there a cycle
     before that, and so is ``ask``, the ``advance`` of weights. (With `write_port`, ``go`` is to
@@ -44,10 +45,10 @@ class Fetcher(wiring.Component):
     the read which they were at to the next one, whose ``jump`` is wanted in the next cycle.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         super().__init__({
-            "layer": In(layer),
+            "layer": In(layer_layout(config)),
             "start": In(1),
             "busy":  Out(1),
 
@@ -84,15 +85,15 @@ class Fetcher(wiring.Component):
         # none behind the last read. That one leaves them all as `start` wants them.
         issue, begin = Signal(), Signal()
         m.d.sync += begin.eq(self.start)
-        counts = {"column": Mux(layer.mode == Mode.ARRAY, config.columns - 1, 0),
-                  "chunk": layer.chunks, "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles,
-                  "row": layer.rows, "group": layer.groups}
-        loops = {name: Loop(Value.cast(counts[name]).shape()) for name in LOOPS}
+        turns = {"column": Mux(layer.mode == Mode.ARRAY, config.columns - 1, 0),
+                 "chunk": layer.chunks, "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles,
+                 "row": layer.rows, "group": layer.groups}
+        loops = {name: Loop(Value.cast(turns[name]).shape()) for name in LOOPS}
         ahead = Cat(loop.last for loop in loops.values())
         m.d.comb += self.step_en.eq(begin | issue)
         for index, (name, loop) in enumerate(loops.items()):
             m.submodules[f"{name}_loop"] = loop
-            m.d.comb += [loop.count.eq(counts[name]), loop.step.eq(
+            m.d.comb += [loop.count.eq(turns[name]), loop.step.eq(
                 self.start | (self.step_en & ahead[:index].all() & ~ahead.all()))]
         for name, loop in reversed(loops.items()):
             with m.If(~loop.last):
@@ -114,7 +115,7 @@ class Fetcher(wiring.Component):
 
         # Reads that count, and those of them that complete a tile. In a layer of windows the others
         # only fill the windows; of those that count, some layers complete a tile with each.
-        counts, slot_completes = C(1), last["chunk"] & last["kx"] & last["ky"]
+        is_counted, slot_completes = C(1), last["chunk"] & last["kx"] & last["ky"]
         is_window, is_last = C(0), C(1)      # of the results of a turn of the loops in a tile
         if config.windows:
             is_window, is_last = layer.window, turn["tile"]
@@ -129,8 +130,8 @@ class Fetcher(wiring.Component):
                         skip_tiles.eq(Mux(skip_tiles == 0, layer.every_tile, skip_tiles - 1))]
                     with m.If(last["tile"]):
                         m.d.sync += skip_tiles.eq(layer.skip_tiles)
-            counts = ~is_window | ((skip_ky == 0) & (skip_tiles == 0))
-            slot_completes = counts & (slot_completes | (is_window & layer.repeat_weights))
+            is_counted = ~is_window | ((skip_ky == 0) & (skip_tiles == 0))
+            slot_completes = is_counted & (slot_completes | (is_window & layer.repeat_weights))
 
         # Weights: each tile plays its group's again; the group's last tile lets them go.
         reading    = Signal.like(self.written)
@@ -140,7 +141,7 @@ class Fetcher(wiring.Component):
         slot_ends  = turn["chunk"]
         release    = last_tile & (~layer.repeat_weights
                                   | (last["chunk"] & last["kx"] & last["ky"]))
-        with m.If(issue & is_array & counts):
+        with m.If(issue & is_array & is_counted):
             m.d.sync += reading.eq(reading + 1)
             with m.If(tile_ends & last_tile & is_last):
                 m.d.sync += tile_start.eq(reading + 1)
@@ -153,7 +154,7 @@ class Fetcher(wiring.Component):
         arrived = Signal.like(self.written)
         m.d.comb += arrived.eq(self.written - reading)
         there = arrived >= config.columns if config.columns > 1 else self.written != reading
-        allowed = (~is_array | ~counts | there) & (~slot_completes | (self.room & spacing[-1]))
+        allowed = (~is_array | ~is_counted | there) & (~slot_completes | (self.room & spacing[-1]))
         m.d.comb += [
             issue.eq(self.busy & Mux(is_load, self.load.valid & self.load.ready,
                                      self.go & (in_slot | allowed))),
@@ -167,23 +168,13 @@ class Fetcher(wiring.Component):
         with m.Elif(self.go & ~spacing[-1]):
             m.d.sync += spacing.eq(spacing - 1)
 
-        # Bytes outside of the image, told by where they lie in their row:
+        # Bytes outside of the image:
         outside = Signal(config.word_bytes)
         if config.padding:
-            x, y = place.place.x, place.place.y
-            y_outside = y.as_unsigned() > layer.height
-            remaining = Signal.like(x)
-            bits = (config.word_bytes - 1).bit_length()
-            left_of, right_of = Signal(), Signal()   # the first lane is this far from an edge
-            m.d.comb += [
-                remaining.eq(layer.row_bytes - x),
-                left_of.eq(~x[bits:].all()),             # further than a word, where x < 0
-                right_of.eq(~remaining[bits:].any()),    # within a word, where remaining >= 0
-            ]
-            for lane in range(config.word_bytes):
-                before = x[-1] & (left_of | (x[:bits] < (1 << bits) - lane))
-                behind = remaining[-1] | (right_of & (remaining[:bits] <= lane))
-                m.d.comb += outside[lane].eq(y_outside | before | behind)
+            m.submodules.outside = edges = Outside(config)
+            m.d.comb += [edges.x.eq(place.place.x), edges.y.eq(place.place.y),
+                         edges.row_bytes.eq(layer.row_bytes), edges.height.eq(layer.height),
+                         outside.eq(edges.outside)]
 
         # What the tile, and the read, is the last of:
         token = Signal(Token)
@@ -203,7 +194,7 @@ class Fetcher(wiring.Component):
         ]
         weights = Signal(WeightRead)
         m.d.comb += [
-            weights.beat.valid.eq(issue & is_array & counts),
+            weights.beat.valid.eq(issue & is_array & is_counted),
             weights.beat.push.eq(issue & is_window),
             weights.beat.last.eq(tile_ends),
             weights.release.eq(release),
@@ -213,14 +204,27 @@ class Fetcher(wiring.Component):
         column = Signal.like(self.column)
         with m.If(issue):
             m.d.sync += column.eq(Mux(last["column"], 0, column + 1))
-        m.d.sync += [self.weights.eq(weights), self.w_addr.eq(reading)]
         if config.write_port:                    # nobody takes the scratchpad away: always
             m.d.comb += [self.ask.eq(1), self.advance.eq(1)]
         else:
             m.d.sync += [self.ask.eq(self.go), self.advance.eq(self.ask)]
-        for value, o in ((token, self.token), (column, self.column), (outside, self.outside)):
-            between = Signal.like(value)
-            m.d.sync += [between.eq(value), o.eq(between)]
+
+        def late(value, cycles, reset_less=False):
+            """``value`` so many cycles ago."""
+            for _ in range(cycles):
+                following = Signal.like(value, reset_less=reset_less)
+                m.d.sync += following.eq(value)
+                value = following
+            return value
+
+        word = config.word_cycles
+        m.d.comb += [
+            self.token.eq(late(token, word)),
+            self.column.eq(late(column, word, reset_less=True)),
+            self.outside.eq(late(outside, word, reset_less=True)),
+            self.weights.eq(late(weights, word - 1)),
+            self.w_addr.eq(late(reading, word - 1, reset_less=True)),
+        ]
 
         # The input stream, in mode LOAD:
         m.d.comb += [

@@ -57,7 +57,7 @@ class Fields(dict):
                 for (name, field), offset in zip(self.items(), offsets, strict=False)]
 
 
-HEADER = Fields({"kind": unsigned(8), "beats": unsigned(24)})      # beats of content, less one
+HEADER = Fields({"kind": unsigned(8), "beats": unsigned(16)})      # beats of content, less one
 
 RECORD = Fields({
     "bias":            signed(32),

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import exact_log2
 
-from .layouts import RECORD
+from .layouts import RECORD, layer_layout
 from .requantize_lane import RequantizeLane, step_layout
 from .results import Ends, result_layout, several
 
@@ -23,18 +23,18 @@ class Requantizer(wiring.Component):
 
     Records come from the tape (``records``, `records_together` in `record_beats` beats) into a
     ring, each into the next lane's. A group's channels use consecutive ones, the next pixel the
-    same again, and the next group those after the `rows` records that belong to this one; digit by
-    digit, it takes at least two. With `shared_record` all channels use the first, and the layer
-    owns two in each lane.
+    same again. Each group owns `rows` records, used or not; with `shared_record` all channels use
+    the first, and the layer owns two in each lane. Without `whole_sums`, a value whose record is
+    not that of the value before takes two cycles at the least.
 
     With ``run``, what follows in ``o`` are the values that end as ``coming`` says, if there are
     any.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         super().__init__({
-            "layer":   In(layer),
+            "layer":   In(layer_layout(config)),
             "records": In(stream.Signature(data.ArrayLayout(8, config.tape_bytes))),
             "table":   In(stream.Signature(8, always_ready=True)),
             "i":       In(stream.Signature(result_layout(config))),
@@ -124,7 +124,7 @@ class Requantizer(wiring.Component):
             m.d.comb += released.eq(Mux(layer.shared_record, config.shared_records, config.rows))
 
         for index in range(at_a_time):
-            m.submodules[f"lane{index}"] = lane = RequantizeLane(config, self.layer.shape())
+            m.submodules[f"lane{index}"] = lane = RequantizeLane(config)
             m.d.comb += [
                 lane.layer.eq(layer), lane.run.eq(run),
                 lane.w_en.eq(taken & (written[exact_log2(together):exact_log2(at_a_time)]
@@ -133,8 +133,7 @@ class Requantizer(wiring.Component):
                 Value.cast(lane.beat).eq(Value.cast(self.records.payload)
                                          >> index % together * RECORD.size),
                 lane.table_en.eq(self.table.valid), lane.entry.eq(self.table.payload),
-                lane.value.eq(self.i.p.values[index]), lane.taken.eq(
-                    asking.step if config.whole_sums else asked.step),
+                lane.value.eq(self.i.p.values[index]), lane.taken.eq(asking.step),
                 lane.total.eq(total.step), lane.digit.eq(digit.step),
                 lane.product.eq(product.step), self.o.p.values[index].eq(lane.byte),
             ]

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from .config import Mode
-from .layouts import RECORD
+from .layouts import RECORD, layer_layout
 from .multiply import DigitMultiply
 
 WORDS = ("bias", "multiplier", "offset", "offset_negative")      # of a record, 32 bits each
@@ -25,12 +25,12 @@ class RequantizeLane(wiring.Component):
     number ``part``, to ``w_slot``; ``table_en`` the next byte of the table.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         self.slots  = config.channel_records // config.requantizers
         step = step_layout(self.slots)
         super().__init__({
-            "layer":    In(layer),
+            "layer":    In(layer_layout(config)),
             "run":      In(1),
             "w_en":     In(1),
             "w_slot":   In(range(self.slots)),

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2, exact_log2
 
 from .config import Mode
+from .layouts import layer_layout
 
 
 class Ends(data.Struct):
@@ -72,10 +73,10 @@ class Collector(wiring.Component):
     room. In mode LOAD the input stream goes straight into the queue, a byte for each ``load``.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         super().__init__({
-            "layer":       In(layer),
+            "layer":       In(layer_layout(config)),
             "array_done":  In(1),
             "vector_done": In(1),
             "tile":        In(TileEnds),
@@ -151,7 +152,7 @@ class Collector(wiring.Component):
         comes = Mux(is_load, self.load.valid & self.load.ready,
                     busy & (row <= channels[whole:]) & (column <= columns))
         coming, there = result, comes
-        if config.late_results:
+        if config.is_large:
             coming, there = Signal(result_layout(config), reset_less=True), Signal()
             m.d.sync += [coming.eq(result), there.eq(comes)]
         m.d.comb += [queue.w_data.eq(coming), queue.w_en.eq(there)]

@@ -62,8 +62,8 @@ class TwoPortBank(wiring.Component):
 class Scratchpad(wiring.Component):
     """``banks`` byte banks: byte address ``a`` is row ``a // banks`` of bank ``a % banks``.
 
-    A read takes the next ``banks`` bytes from any byte address; they are in ``r_data`` a cycle
-    later, and stay until the next cycle's access. A write takes those bytes of a row that
+    A read takes the next ``banks`` bytes from any byte address; `word_cycles` later they are in
+    ``r_data``, and stay until the next cycle's access. A write takes those bytes of a row that
     ``w_mask`` picks. ``addr`` is registered here, so the access is a cycle after it, and the mask
     and the data of a write are wanted a cycle after its address and ``write``.
 
@@ -93,10 +93,12 @@ class Scratchpad(wiring.Component):
         offset_r, offset_rr = (Signal.like(offset, name=name, reset_less=True)
                                for name in ("offset_r", "offset_rr"))
         m.d.sync += [offset_r.eq(offset), offset_rr.eq(offset_r)]
+        word = Signal(data.ArrayLayout(8, banks), reset_less=True)
         for lane in range(banks):
             rotated = Signal(data.ArrayLayout(8, banks), name=f"rotated{lane}")
-            m.d.comb += [rotated.eq(Cat(raw[lane:] + raw[:lane])),
-                         self.r_data[lane].eq(rotated[offset_rr])]
+            m.d.comb += rotated.eq(Cat(raw[lane:] + raw[:lane]))
+            m.d["sync" if self.config.is_large else "comb"] += word[lane].eq(rotated[offset_rr])
+        m.d.comb += self.r_data.eq(word)
         return m
 
     def rows_from(self, m, addr, name):

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import Packet
-from .layouts import HEADER
+from .layouts import HEADER, layer_layout
 
 
 class TapeReader(wiring.Component):
@@ -16,7 +16,7 @@ class TapeReader(wiring.Component):
     ``layer``, and ``start`` comes with it for one cycle.
     """
 
-    def __init__(self, config, layer):
+    def __init__(self, config):
         self.config = config
         beat = data.ArrayLayout(8, config.tape_bytes)
         super().__init__({
@@ -25,7 +25,7 @@ class TapeReader(wiring.Component):
             "weights": Out(stream.Signature(beat)),
             "table":   Out(stream.Signature(8, always_ready=True)),
             "jumps":   Out(stream.Signature(beat, always_ready=True)),
-            "layer":   Out(layer),
+            "layer":   Out(layer_layout(config)),
             "start":   Out(1),
             "idle":    In(1),
         })
@@ -47,7 +47,7 @@ class TapeReader(wiring.Component):
         register, filled = shift_in("header", config.header_beats)
         header = data.View(HEADER, filled[:HEADER.size])
         header_left = Signal(range(config.header_beats), init=config.header_beats - 1)
-        kind, left = Signal(Packet), Signal(16)
+        kind, left = Signal(Packet), Signal.like(header.beats)
         with m.If(taken & ~in_packet):
             m.d.sync += [register.eq(filled), header_left.eq(header_left - 1)]
             with m.If(header_left == 0):

@@ -6,7 +6,7 @@ from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out, connect
 
 from hw.engine import Engine
-from hw.rom import TapeRom
+from sim.rom import TapeRom
 
 
 class Bench(wiring.Component):

@@ -68,7 +68,7 @@ PROPERTIES = [
     (dict(rows=1, columns=1, lanes=1, tape_rows=1, scratchpad_bytes=4, weight_words=2,
           channel_records=4, results=1, shift_min=8),
      dict(word_bytes=1, banks=1, macs=1, tape_bytes=1, addr_width=2, tile_results=1,
-          header_beats=4, record_beats=16, tile_spacing=1, shift_max=23)),
+          header_beats=3, record_beats=16, tile_spacing=1, shift_max=23)),
     (dict(rows=3, columns=2, lanes=3, tape_rows=3, scratchpad_bytes=1 << 15, weight_words=4),
      dict(word_bytes=6, banks=8, macs=18, tape_bytes=9, addr_width=15, tile_results=6,
           header_beats=1, record_beats=2, tile_spacing=9, array_latency=7)),
@@ -121,10 +121,10 @@ def test_jump_layout(parameters, padding):
 
 
 def test_tape_layouts():
-    assert (HEADER.size, RECORD.size) == (32, 128)
-    header = Value.cast(HEADER.const({"kind": Packet.WEIGHTS, "beats": 0x123456})).value
-    assert header.to_bytes(4, "little") == bytes([2, 0x56, 0x34, 0x12])
-    assert header == hw.fields.HEADER.pack({"kind": Packet.WEIGHTS, "beats": 0x123456})
+    assert (HEADER.size, RECORD.size) == (24, 128)
+    header = Value.cast(HEADER.const({"kind": Packet.WEIGHTS, "beats": 0x1234})).value
+    assert header.to_bytes(3, "little") == bytes([2, 0x34, 0x12])
+    assert header == hw.fields.HEADER.pack({"kind": Packet.WEIGHTS, "beats": 0x1234})
     # Words of 32 bits, each in a memory of its own: the shift has two bits in each of two.
     values = {"bias": -2, "multiplier": 0xfedcba98, "offset": -1, "shift_low": 1,
               "offset_negative": 5, "shift_high": 2}

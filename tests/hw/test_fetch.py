@@ -49,7 +49,7 @@ class Jumping(wiring.Component):
     """A fetcher, and the jumps beside it."""
 
     def __init__(self, config):
-        self.fetcher = Fetcher(config, layer_layout(config))
+        self.fetcher = Fetcher(config)
         super().__init__({"jumps": In(jump_layout(config)["read"].shape).array(STEPS)})
 
     def elaborate(self, platform):
@@ -128,23 +128,23 @@ class Fetching:
         is_array = fields["mode"] == Mode.ARRAY
         first_word, self.wanted = self.layer_words, self.layer_words + words
         self.layer_words += words
-        spacing = config.tile_spacing if is_array else config.word_bytes
+        spacing = config.tile_spacing if is_array else config.vector_spacing
         await self.start(ctx, fields)
-        before, issued, slot_go, asked = [], [], None, None
+        before, issued, slot_go, asked, late = [], [], None, None, config.word_cycles
         idle, credit, cycle, went = 0, 0, 0, 0
-        while idle < 4:
-            # Two cycles after its address, a read comes with all that belongs to it, the weights'
-            # share of that a cycle before:
+        while idle < 3 + late:
+            # With its word, a read comes with all that belongs to it, the weights' share of that a
+            # cycle before:
             if before:
                 assert ctx.get(dut.ask) == before[-1][0]
-            if len(before) >= 2:
-                go, addr, written, room, room_taken, goes = before[-2]
+            if len(before) >= late:
+                go, addr, written, room, room_taken, goes = before[-late]
                 assert ctx.get(dut.advance) == go
                 valid = ctx.get(dut.token.valid)
                 assert asked["valid"] == (valid and is_array)
                 if valid:
                     read = wanted[len(issued)]
-                    issued.append(cycle - 2)
+                    issued.append(cycle - late)
                     assert go and addr == read.addr
                     self.compare(ctx, read)
                     if is_array:
@@ -168,7 +168,7 @@ class Fetching:
             if not self.gaps:
                 self.written = min(self.wanted, self.released + config.weight_words)
             credit += credit < 3 and self.chance()
-            go = self.chance()
+            go = config.write_port or self.chance()
             ctx.set(dut.go, go)
             ctx.set(dut.room, credit > 0)
             ctx.set(dut.written, self.written % (2 * config.weight_words))
@@ -247,10 +247,14 @@ def random_fields(rng, config, mode):
 GEOMETRIES = pytest.mark.parametrize("geometry", ((1, 1, 1), (4, 1, 4), (3, 2, 3), (2, 4, 1)))
 
 
-@GEOMETRIES
+LARGE = {"whole_sums": True, "write_port": True, "requantizers": 2}
+
+
+@pytest.mark.parametrize("geometry, parameters", (
+    ((1, 1, 1), {}), ((4, 1, 4), {}), ((3, 2, 3), {}), ((2, 4, 1), {}), ((4, 2, 2), LARGE)))
 @pytest.mark.parametrize("gaps", (0, 0.4))
-def test_random_layers(geometry, gaps):
-    config = small_config(*geometry, weight_words=64)
+def test_random_layers(geometry, parameters, gaps):
+    config = small_config(*geometry, weight_words=64, **parameters)
     fetching = Fetching(config, gaps=gaps, seed=5)
 
     async def testbench(ctx):
@@ -347,7 +351,7 @@ def test_a_word_a_cycle(geometry):
                                               "row_bytes": 16})
             is_array = mode == Mode.ARRAY
             columns = config.columns if is_array else 1
-            spacing = config.tile_spacing if is_array else config.word_bytes
+            spacing = config.tile_spacing if is_array else config.vector_spacing
             cycle, room_from, wanted = 0, 0, []
             for _ in range(tiles + 1):
                 for slot in range(chunks + 1):

@@ -6,7 +6,7 @@ from amaranth.hdl import Value
 from simulation import ENDS, get_ends, packed_ends, simulate, small_config, wrap
 
 from hw.config import Mode
-from hw.layouts import RECORD, layer_layout
+from hw.layouts import RECORD
 from hw.requantize import Requantizer
 
 
@@ -122,7 +122,7 @@ class Requantizing:
         self.layers = layers
         self.gaps   = gaps
         self.rng    = random.Random(seed)
-        self.dut    = Requantizer(config, layer_layout(config))
+        self.dut    = Requantizer(config)
         self.beats  = [beat for layer in layers for record in self.on_tape(layer)
                        for beat in record.beats(config)]
         self.sent   = 0

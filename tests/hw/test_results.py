@@ -4,7 +4,6 @@ import pytest
 from simulation import ENDS, drainer, feeder, packed_ends, plain_ends, simulate, small_config
 
 from hw.config import Mode
-from hw.layouts import layer_layout
 from hw.results import Collector
 
 
@@ -37,7 +36,7 @@ def kept(config, fields, tile, results):
 
 def run_collector(config, fields, tiles, *, gaps, seed=0):
     """Give each tile's results as ``shift`` asks for them; returns what leaves the queue."""
-    dut = Collector(config, layer_layout(config))
+    dut = Collector(config)
     is_array = fields["mode"] == Mode.ARRAY
     wanted = [kept(config, fields, *tile) for tile in tiles]
     most = config.results // config.tile_results     # tiles that the queue has room for
@@ -102,7 +101,7 @@ def test_tiles(geometry, at_a_time, mode, gaps):
 def test_load(gaps):
     """The input stream passes through, as many bytes as the queue holds ahead of its reader."""
     config = small_config(2, 2, 2)
-    dut = Collector(config, layer_layout(config))
+    dut = Collector(config)
     rng = random.Random(0)
     sent = [(rng.randrange(-128, 128), dict(zip(ENDS, nested, strict=True)))
             for nested in ([index < count for index in range(len(ENDS))]

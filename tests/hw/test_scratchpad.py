@@ -126,7 +126,7 @@ def test_two_ports(wide):
 
     async def testbench(ctx):
         rng = random.Random(0)
-        wanted, compared = [None, None], 0
+        wanted, compared = [None] * config.word_cycles, 0
         before = set()                       # written a cycle ago, still on its way
         for _ in range(2000):
             if wanted[0] is not None:
@@ -143,9 +143,9 @@ def test_two_ports(wide):
                       if mask >> lane & 1} if write else {}
             read = rng.randrange(size)
             ctx.set(dut.addr, read)
-            wanted = [wanted[1], [None if (read + lane) % size in places.keys() | before
-                                  else memory.get((read + lane) % size)
-                                  for lane in range(config.banks)]]
+            wanted = [*wanted[1:], [None if (read + lane) % size in places.keys() | before
+                                    else memory.get((read + lane) % size)
+                                    for lane in range(config.banks)]]
             memory.update(places)
             before = set(places)
             await ctx.tick()

@@ -19,7 +19,7 @@ def beats(content, config):
 
 def packet(kind, content, config):
     header = Value.cast(HEADER.const({"kind": kind, "beats": len(content) - 1})).value
-    return beats(header.to_bytes(4, "little"), config) + content
+    return beats(header.to_bytes(3, "little"), config) + content
 
 
 @dataclass
@@ -54,8 +54,7 @@ def random_packets(rng, config, count):
 @pytest.mark.parametrize("rows, tape_rows, lanes", ((1, 1, 1), (2, 1, 2), (3, 3, 3), (4, 4, 4)))
 def test_packets(rows, tape_rows, lanes, gaps):
     config = small_config(rows, 1, lanes, tape_rows=tape_rows)
-    layout = layer_layout(config)
-    dut = TapeReader(config, layout)
+    dut = TapeReader(config)
     rng = random.Random(4)
     packets = list(random_packets(rng, config, 40))
     tape = [beat for kind, content in packets
@@ -117,7 +116,7 @@ def test_layer_waits_until_idle():
     """Weights pass while a layer runs; the next configuration does not, nor does a table."""
     config = small_config(1, 1, 4)
     for kind in (Packet.LAYER, Packet.TABLE):
-        dut = TapeReader(config, layer_layout(config))
+        dut = TapeReader(config)
         content = [[9] * 4] * (config.layer_beats if kind == Packet.LAYER else 2)
         tape = packet(Packet.WEIGHTS, [[1, 2, 3, 4]] * 3, config) + packet(kind, content, config)
 

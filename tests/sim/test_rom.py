@@ -1,7 +1,7 @@
 import pytest
 from simulation import drainer, simulate, small_config
 
-from hw.rom import TapeRom
+from sim.rom import TapeRom
 
 
 @pytest.mark.parametrize("stalls", (0, 0.5))

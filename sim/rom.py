@@ -1,6 +1,6 @@
 """The tape in block RAM: a ROM image that plays round and round."""
 
-from amaranth import *
+from amaranth import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
