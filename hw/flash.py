@@ -139,9 +139,9 @@ class Flash(wiring.Component):
         request  = self.request.p
         operation, repeat = Signal(Operation), Signal()
         beats    = Signal.like(request.beats)
-        pause    = Signal(range(DESELECTED_CYCLES))
+        pause    = Signal(range(max(DESELECTED_CYCLES, PAD_CYCLES[dq])))
         part     = Signal(2)
-        polls    = Signal()
+        is_last  = Signal()                      # byte to program
         is_write = (operation == Operation.ERASE) | (operation == Operation.PROGRAM)
 
         def begin(code, argument, bits):
@@ -224,14 +224,14 @@ class Flash(wiring.Component):
                     m.next = "FINISH"
             with m.State("BYTE"):                        # the next one to program
                 m.d.comb += [pins.cs.eq(1), drive.eq(1), self.i.ready.eq(1)]
-                m.d.sync += [command[-8:].eq(self.i.p.byte), left.eq(7), polls.eq(self.i.p.last)]
+                m.d.sync += [command[-8:].eq(self.i.p.byte), left.eq(7), is_last.eq(self.i.p.last)]
                 with m.If(self.i.valid):
                     m.next = "BITS"
             with m.State("BITS"):
                 m.d.comb += [pins.cs.eq(1), drive.eq(1), sck.eq(1)]
                 with m.If(part_ends):
                     m.next = "BYTE"
-                    with m.If(polls):
+                    with m.If(is_last):
                         m.next = "PAUSE"
             with m.State("STATUS"):                      # its last bit: still at work
                 m.d.sync += [pause.eq(pause + 1), part.eq(2)]

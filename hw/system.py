@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from .bytes import BytesOfBeats
-from .config import GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
+from .config import GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, READ_CYCLES, EngineConfig
 from .control import Controller
 from .engine import Engine
 from .flash import Flash, FlashPins
@@ -48,6 +48,12 @@ class SystemConfig:
     build_name: bytes = bytes(8)   # ... and this design
 
     def __post_init__(self):
+        if self.flash_dq not in (0, *READ_CYCLES):
+            raise ValueError(f"flash_dq must be 0, or one of {', '.join(map(str, READ_CYCLES))}, "
+                             f"not {self.flash_dq!r}")
+        if self.flash_cycles not in (1, 2) or (self.flash_cycles > 1 and self.flash_dq == 8):
+            raise ValueError("flash_cycles must be 1, or 2 where flash_dq is at most 4, "
+                             f"not {self.flash_cycles!r}")
         for name in ("store_base", "slot_bytes") if self.flash_dq else ():
             value = getattr(self, name)
             if value < 0 or value % (1 << 16):

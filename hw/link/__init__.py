@@ -1,1 +1,1 @@
-"""The board's end of the serial link: docs/protocol.md in gateware."""
+"""The serial link of docs/protocol.md: the board's end in gateware, and codec.py for the host."""

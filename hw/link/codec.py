@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-from hw.link.receive import VERSION, Type
-from hw.system import INFO
+from ..system import INFO
+from .receive import VERSION, Type
 
 DATA_BYTES = 512               # of input that the host puts into one frame
 LONGEST = 2048                 # bytes between two zeros, more than any frame has

@@ -6,6 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from .receive import VERSION, Type
 
+HEAD_BYTES = 4                 # type and version, sequence, and the length of what follows
+
 
 class Counters(data.Struct):
     """Of an image that is done."""
@@ -41,13 +43,15 @@ class Reply(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        # In front of the body stand the first 4, 8 or 18 of these bytes:
+        # In front of the body stand a head, of most answers the status, and of some the counters:
         bare  = (self.type == Type.BYTES) | (self.type == Type.DONE)
         whole = self.type == Type.RESULT
-        length, ahead = Signal(10), Signal(5)
+        status, counters = (layout.as_shape().size // 8 for layout in (Status, Counters))
+        length, ahead, last_ahead = Signal(10), Signal(4), Signal(5)
         m.d.comb += [
-            length.eq(self.length + Mux(bare, 0, Mux(whole, 14, 4))),
-            ahead.eq(Mux(bare, 3, Mux(whole, 17, 7))),
+            ahead.eq(Mux(bare, 0, Mux(whole, status + counters, status))),
+            last_ahead.eq(HEAD_BYTES - 1 + ahead),
+            length.eq(self.length + ahead),
         ]
         front = Cat(self.type, C(VERSION, 4), self.sequence, length, C(0, 6),
                     self.status, self.counters)
@@ -66,13 +70,13 @@ class Reply(wiring.Component):
             m.d.sync += [
                 self.o.valid.eq(1), index.eq(index + 1),
                 self.o.p.byte.eq(Mux(in_body, self.body.payload, front.word_select(index, 8))),
-                self.o.p.last.eq(Mux(in_body, left == 1, (index == ahead) & (left == 0))),
+                self.o.p.last.eq(Mux(in_body, left == 1, (index == last_ahead) & (left == 0))),
             ]
             with m.If(in_body):
                 m.d.sync += left.eq(left - 1)
-            with m.If(index == ahead):
+            with m.If(index == last_ahead):
                 m.d.sync += in_body.eq(1)
-            with m.If(Mux(in_body, left == 1, (index == ahead) & (left == 0))):
+            with m.If(Mux(in_body, left == 1, (index == last_ahead) & (left == 0))):
                 m.d.sync += busy.eq(0)
         with m.If(self.start):
             m.d.sync += [busy.eq(1), in_body.eq(0), index.eq(0), left.eq(self.length)]
