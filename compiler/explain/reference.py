@@ -29,6 +29,7 @@ from compiler.explain.values import (
     to_float,
 )
 from compiler.golden.engine import KERNELS
+from compiler.moves import concatenation_tables
 
 
 def reference(site: Site) -> Work | None:
@@ -39,8 +40,6 @@ def reference(site: Site) -> Work | None:
 
 def moved(site: Site) -> Work:
     """Moves bytes and computes nothing."""
-    if site.op.kind == "CONCATENATION":
-        return joined(site)
     # The kernel runs on positions in place of values:
     kernel = KERNELS[site.op.kind](site.graph, site.op, site.profile)
     inputs, names, start = [], [], 1 << 20
@@ -67,15 +66,17 @@ def moved(site: Site) -> Work:
 
 
 def joined(site: Site) -> Work:
-    """CONCATENATION: which of the inputs, and where in it."""
+    """Moves bytes and computes nothing; legacy uint8 of another scale is rescaled in float32."""
     axis = site.op.options["axis"] % len(site.output.shape)
     at, position = list(site.element), 0
     while at[axis] >= site.tensor(position).shape[axis]:
         at[axis] -= site.tensor(position).shape[axis]
         position += 1
     x = site.value(position, tuple(at))
-    work = Work(terms=[Term(tuple(at), x)], value=x)
-    work.step("y", f"input {position + 1}{at}, moved", "", x)
+    table = concatenation_tables(site.graph, site.op)[position]
+    work = Work(terms=[Term(tuple(at), x)], value=x if table is None else int(table[x & 255]))
+    done = "moved" if table is None else "rescaled in float32"
+    work.step("y", f"input {position + 1}{at}, {done}", "", work.value)
     return work
 
 
@@ -92,6 +93,7 @@ KINDS: dict[str, Callable[[Site], Work]] = {
     "LEAKY_RELU": leaky, "NEG": negated, **dict.fromkeys(FUNCTIONS, function),
     "DEQUANTIZE": to_float, "SOFTMAX": softmax, "ARG_MAX": arg_max,
     **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PAD", "TRANSPOSE", "SLICE",
-                     "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "CONCATENATION", "MIRROR_PAD",
+                     "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "MIRROR_PAD",
                      "SPACE_TO_DEPTH", "RESIZE_NEAREST_NEIGHBOR"), moved),
+    "CONCATENATION": joined,
 }

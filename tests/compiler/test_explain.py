@@ -160,6 +160,24 @@ def test_kinds_that_few_models_have(profile, tmp_path):
     assert set(models) - explained == LACKING[profile]
 
 
+def test_joined_inputs_of_other_scales(tmp_path):
+    """CONCATENATION of uint8, which rescales what has not the output's scale and zero point."""
+    m = OperatorModel("uint8", scale=0.05, zero_point=128)
+    parts = [m.input((1, 2, 3, 2)), m.input((1, 2, 3, 2), scale=0.02, zero_point=7)]
+    y = m.tensor((1, 2, 3, 4))
+    m.operator("CONCATENATION", parts, (y,), axis=3)
+    models = {"m": (m.file(y), m.random_inputs(3))}
+    file, inputs = models["m"]
+    [answer] = outputs_of("litert", models)["m"]
+    found = inspected(written(tmp_path / "m.tflite", file))
+    for element in np.ndindex(1, 2, 3, 4):
+        page = explain(found, 0, element, inputs, 2)
+        assert is_right(page, answer[2][element].item())
+        at = [*element[:3], element[3] % 2]
+        assert page.done.steps[0].formula == (
+            f"input 1{at}, moved" if element[3] < 2 else f"input 2{at}, rescaled in float32")
+
+
 # --- The page
 
 def test_page_of_a_dense_layer(tmp_path, capsys):
