@@ -15,6 +15,10 @@ PROFILES = ("litert", "tflm")
 
 INT32_MAX = 2**31 - 1
 
+# The real numbers that activations stay within.
+BOUNDS: dict[str, tuple[float, float | None]] = {
+    "RELU": (0, None), "RELU6": (0, 6), "RELU_N1_TO_1": (-1, 1), "RELU_0_TO_1": (0, 1)}
+
 # A Python int or an int64 array; the functions below do the same to both.
 Integers = Any
 
@@ -203,13 +207,11 @@ def quantize_float32(value: float, scale: float, zero_point: int) -> int:
 def activation_range(activation: str, scale: float, zero_point: int, dtype: str) -> tuple[int, int]:
     """``(low, high)`` of the output's integers: TFLite CalculateActivationRangeQuantized."""
     low, high = integer_range(dtype)
-    if activation in ("RELU", "RELU6"):
-        low = max(low, quantize_float32(0.0, scale, zero_point))
-    if activation == "RELU6":
-        high = min(high, quantize_float32(6.0, scale, zero_point))
-    if activation == "RELU_N1_TO_1":
-        low = max(low, quantize_float32(-1.0, scale, zero_point))
-        high = min(high, quantize_float32(1.0, scale, zero_point))
+    bottom, top = BOUNDS.get(activation, (None, None))
+    if bottom is not None:
+        low = max(low, quantize_float32(bottom, scale, zero_point))
+    if top is not None:
+        high = min(high, quantize_float32(top, scale, zero_point))
     return low, high
 
 

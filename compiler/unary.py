@@ -11,6 +11,7 @@ from compiler.floats import float_function, float_operator, refuse_lacking
 from compiler.ir import Graph, Operator, Tensor
 from compiler.numerics import (
     DoubleRounding,
+    activation_range,
     affine_quantize,
     double_rounding,
     integer_range,
@@ -76,12 +77,7 @@ def relu(kind: str, source: Tensor, output: Tensor, profile: str, x: np.ndarray)
     """
     if kind == "RELU6" and profile == "tflm":
         return np.clip(x, source.zero_point, quantize_float32(6.0, source.scale, source.zero_point))
-    low, high = integer_range(output.dtype)
-    bottom = -1.0 if kind == "RELU_N1_TO_1" else 0.0
-    low = max(low, quantize_float32(bottom, output.scale, output.zero_point))
-    if kind != "RELU":
-        top = 6.0 if kind == "RELU6" else 1.0
-        high = min(high, quantize_float32(top, output.scale, output.zero_point))
+    low, high = activation_range(kind, output.scale, output.zero_point, output.dtype)
     multiplier = quantize_multiplier(real_multiplier(profile, (source.scale,), output.scale))
     return DoubleRounding(*multiplier, output.zero_point, low, high)(x - source.zero_point)
 

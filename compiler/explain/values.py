@@ -19,8 +19,13 @@ from compiler.explain.steps import (
 )
 from compiler.fixedpoint import softmax_exponentials, softmax_rows
 from compiler.floats import float_operator
-from compiler.numerics import DoubleRounding, integer_range, quantize_multiplier
-from compiler.requantize import real_multiplier, rescale_rule
+from compiler.numerics import (
+    DoubleRounding,
+    activation_range,
+    integer_range,
+    quantize_multiplier,
+)
+from compiler.requantize import real_multiplier
 from compiler.unary import unary_table
 
 
@@ -102,17 +107,14 @@ def rescaled(site: Site) -> Work:
         return through_floats(site)
     work, x = same_place(site)
     source, output = site.source, site.output
-    table = unary_table(site.graph, site.op, site.profile)
     if site.op.kind == "RELU6" and site.profile == "tflm":
-        work.value = int(table[x & 255])
+        work.value = int(unary_table(site.graph, site.op, site.profile)[x & 255])
         work.step("y", "clamp(x, Z1, Z1 + 6 / S1), no rescaling", f"x = {x}", work.value)
         return work
     real = source.scale / output.scale if site.op.kind == "QUANTIZE" \
         else real_multiplier(site.profile, (source.scale,), output.scale)
-    rule = rescale_rule(source, output)
-    if site.op.kind != "QUANTIZE":
-        low, high = int(table.min()), int(table.max())
-        rule = DoubleRounding(*quantize_multiplier(real), output.zero_point, low, high)
+    rule = DoubleRounding(*quantize_multiplier(real), output.zero_point, *activation_range(
+        site.op.kind, output.scale, output.zero_point, output.dtype))
     d = work.whole("d", "x - Z1", f"{signed(x)} - {signed(source.zero_point)}",
                    x - source.zero_point)
     work.step("M", "S1 / S3", f"{source.scale!r} / {output.scale!r}", real)

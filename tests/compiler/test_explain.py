@@ -237,6 +237,20 @@ def test_double_rounding_is_shown_step_by_step(tmp_path):
     assert steps["y"] == clamped(steps["scaled"] - 3)
 
 
+@pytest.mark.parametrize("kind, low, high", [
+    ("RELU", -128, 127), ("RELU_N1_TO_1", -128, -108), ("RELU_0_TO_1", -128, -108),
+    ("QUANTIZE", -128, 127)])
+def test_clamps_are_those_of_the_activation(kind, low, high, tmp_path):
+    """Not the ends of what the input can reach, which is less here than the type holds."""
+    m = OperatorModel(scale=0.01, zero_point=0)
+    x, y = m.input((1, 1)), m.tensor((1, 1), scale=0.05, zero_point=-128)
+    m.operator(kind, (x,), (y,))
+    found = explain(inspected(written(tmp_path / "m.tflite", m.file(y))), 0, (0, 0),
+                    [np.array([[[20]]], np.int8)])
+    assert found.done.steps[-1].numbers == f"clamp(4 + (-128), {low}, {high})"
+    assert found.agrees and found.right == -124
+
+
 def test_json_and_inputs_of_ones_own(tmp_path, capsys):
     path = written(tmp_path / "m.tflite", dense(5, 3))
     x = np.arange(10, dtype=np.int8).reshape(2, 1, 5)

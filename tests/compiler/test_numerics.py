@@ -178,6 +178,7 @@ def test_staircases_rise_within_their_range_and_never_fall(rule):
 
 @pytest.mark.parametrize("activation, expected", [
     ("NONE", (-128, 127)), ("RELU", (-10, 127)), ("RELU6", (-10, 50)), ("RELU_N1_TO_1", (-20, 0)),
+    ("RELU_0_TO_1", (-10, 0)),
 ])
 def test_activation_range(activation, expected):
     assert activation_range(activation, 0.1, -10, "int8") == expected
