@@ -17,7 +17,7 @@ from hw.config import EngineConfig, Mode
 
 def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
           config: EngineConfig) -> Iterator[Layer]:
-    """All kinds of compiler/moves. What lies where it belongs already is not moved."""
+    """Copies; what lies where it belongs already is not moved."""
     found = move(graph.tensors, op)
     assert found is not None
     memory = np.empty(min(config.scratchpad_bytes, MOST_BYTES), np.uint8)

@@ -29,7 +29,8 @@ from compiler.explain.values import (
     to_float,
 )
 from compiler.golden.engine import KERNELS
-from compiler.moves import concatenation_tables
+from compiler.kinds import RESHAPES
+from compiler.moves import MOVES, concatenation_tables
 
 
 def reference(site: Site) -> Work | None:
@@ -54,7 +55,8 @@ def moved(site: Site) -> Work:
     found = int(kernel(inputs)[site.output_at][(0, *site.element)])
     if found < 1 << 20:
         work = Work(value=found)
-        work.step("y", "filled in: outside of the input", f"Z3 = {site.output.zero_point}", found)
+        what = f"Z3 = {site.output.zero_point}" if site.op.kind == "PAD" else ""
+        work.step("y", "filled in: outside of the input", what, found)
         return work
     position, first = max((name for name in names if name[1] <= found), key=lambda name: name[1])
     at = tuple(map(int, np.unravel_index(found - first, site.tensor(position).shape)))
@@ -92,8 +94,5 @@ KINDS: dict[str, Callable[[Site], Work]] = {
                     rescaled),
     "LEAKY_RELU": leaky, "NEG": negated, **dict.fromkeys(FUNCTIONS, function),
     "DEQUANTIZE": to_float, "SOFTMAX": softmax, "ARG_MAX": arg_max,
-    **dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS", "PAD", "TRANSPOSE", "SLICE",
-                     "STRIDED_SLICE", "SPLIT", "PACK", "UNPACK", "MIRROR_PAD",
-                     "SPACE_TO_DEPTH", "RESIZE_NEAREST_NEIGHBOR"), moved),
-    "CONCATENATION": joined,
+    **dict.fromkeys((*RESHAPES, *MOVES), moved), "CONCATENATION": joined,
 }

@@ -21,7 +21,7 @@ def reshape(graph: Graph, op: Operator, profile: str) -> Kernel:
 
 
 def moved(graph: Graph, op: Operator, profile: str) -> Kernel:
-    """All others: each value of an output comes from a place in the inputs, or is a constant."""
+    """Each value of an output comes from a place in the inputs, or is a constant."""
     found = move(graph.tensors, op)
     assert found is not None
     positions = moved_positions(op)

@@ -178,6 +178,30 @@ def test_joined_inputs_of_other_scales(tmp_path):
             f"input 1{at}, moved" if element[3] < 2 else f"input 2{at}, rescaled in float32")
 
 
+@pytest.mark.parametrize("kind, shape, parameters, output, options, formula", [
+    ("DEPTH_TO_SPACE", (1, 2, 3, 4), [], (1, 4, 6, 1), {"block_size": 2}, "x[0, 1, 1, 1], moved"),
+    ("GATHER", (5, 3), [[2, 0]], (2, 3), {"axis": 0}, "input 1[0, 1], moved"),
+    ("PADV2", (2, 2), [[[0, 3], [0, 0]]], (5, 2), {}, "filled in: outside of the input"),
+    ("PAD", (2, 2), [[[0, 0], [2, 2]]], (2, 6), {}, "input 1[1, 1], moved"),
+    ("SPLIT_V", (6, 2), [[3, 3], 0], (3, 2), {"num_splits": 2}, "input 1[1, 1], moved")])
+def test_moved_bytes(kind, shape, parameters, output, options, formula, tmp_path):
+    """The middle element, and all others."""
+    m = OperatorModel()
+    x = m.input(shape)
+    inputs = [x, *map(m.constant, parameters)]
+    if kind == "PADV2":
+        inputs.append(m.constant(9, "int8"))
+    outputs = [m.tensor(output) for _ in range(options.get("num_splits", 1))]
+    m.operator(kind, inputs, outputs, **options)
+    models = {kind: (m.file(*outputs), m.random_inputs(2))}
+    answer = outputs_of("litert", models)[kind][0][1]
+    file, given = models[kind]
+    found = inspected(written(tmp_path / "m.tflite", file))
+    pages = [explain(found, 0, at, given, 1) for at in np.ndindex(*answer.shape)]
+    assert all(map(is_right, pages, answer.reshape(-1).tolist()))
+    assert explain(found, 0).done.steps[0].formula == formula
+
+
 # --- The page
 
 def test_page_of_a_dense_layer(tmp_path, capsys):
