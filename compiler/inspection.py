@@ -196,17 +196,16 @@ def requantizers(layers: Sequence[Layer], channels: int) -> list[Requantizer]:
 
 def channel_records(layer: Layer, channels: int) -> Iterator[tuple[int | None, Record]]:
     """The records of a layer, by the channels that they are for."""
-    f = layer.fields
-    if f.get("shared_record"):
+    if layer.fields.get("shared_record"):
         first, second = shared_pair(layer)
         yield None, first
         if layer.mode == Mode.ADD:
             yield None, second
         return
     for group, records in enumerate(layer.records):
-        count = f["last_channels" if group == f["groups"] else "channels"] + 1
-        start = f["out_base"] + group * (f["channels"] + 1)
-        yield from (((start + row) % channels, records[row]) for row in range(count))
+        start = layer.group_address(group)
+        yield from (((start + row) % channels, records[row])
+                    for row in range(layer.group_channels(group)))
 
 
 def shared_pair(layer: Layer) -> tuple[Record, Record]:

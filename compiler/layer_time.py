@@ -42,7 +42,7 @@ class LayerTime:
         is_array = layer.mode == Mode.ARRAY
         self.is_array  = is_array
         self.results   = ResultsTime(engine, layer)
-        self.columns   = config.columns if is_array else 1
+        self.columns   = layer.tile_pixels(config)
         self.slots     = (layer.fields["chunks"] + 1) * (layer.fields["kx"] + 1) \
             * (layer.fields["ky"] + 1)
         self.spacing   = config.tile_spacing if is_array else config.vector_spacing
@@ -84,9 +84,7 @@ class LayerTime:
         if f.get("window"):
             self.window_group(group)
             return
-        is_last_group = group == f["groups"]
-        channels = f["last_channels" if is_last_group else "channels"] + 1
-        base = f["out_base"] + group * (f["channels"] + 1)
+        channels, base = self.layer.group_channels(group), self.layer.group_address(group)
         for row in self.steps(f["rows"] + 1, base, f["out_row"]):
             start, stride = base + row * f["out_row"], self.columns * f["out_pixel"]
             for tile in self.steps(f["tiles"] + 1, start, stride):
@@ -102,8 +100,7 @@ class LayerTime:
     def window_group(self, group: int) -> None:
         """The same of a layer of windows, column by column."""
         f = self.fields
-        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        base = f["out_base"] + group * (f["channels"] + 1)
+        channels, base = self.layer.group_channels(group), self.layer.group_address(group)
         every, columns = f["every_tile"] + 1, f["tiles"] + 1
         for row in self.steps(f["rows"] + 1, base, f["out_row"]):
             start = base + row * f["out_row"]

@@ -49,6 +49,32 @@ class Layer:
         """Where its values come from."""
         return Mode(self.fields["mode"])
 
+    def group_channels(self, group: int) -> int:
+        """How many channels a group computes: the last one, what is left."""
+        return self.fields["last_channels" if group == self.fields["groups"] else "channels"] + 1
+
+    def group_address(self, group: int) -> int:
+        """Where the first value of a group goes."""
+        return self.fields["out_base"] + group * (self.fields["channels"] + 1)
+
+    def tile_pixels(self, config: EngineConfig) -> int:
+        """How many pixels side by side a tile has; the last one of a row may have fewer."""
+        return config.columns if self.mode == Mode.ARRAY else 1
+
+    def output_addresses(self, config: EngineConfig) -> list[np.ndarray]:
+        """For each group, where its values go, as the store (hw/store.py) goes through them:
+        ``[row, pixel, part of the pixel's column, channel]``. Only windows have several parts."""
+        f = self.fields
+        if f.get("window"):
+            pixels = (f["tiles"] - f["skip_tiles"]) // (f["every_tile"] + 1) + 1
+        else:
+            pixels = f["tiles"] * self.tile_pixels(config) + f["last_columns"] + 1
+        first = (np.arange(f["rows"] + 1)[:, None, None, None] * f["out_row"]
+                 + np.arange(pixels)[:, None, None] * f["out_pixel"]
+                 + np.arange(f.get("parts", 0) + 1)[:, None] * f.get("out_part", 0))
+        return [first + self.group_address(group) + np.arange(self.group_channels(group))
+                for group in range(f["groups"] + 1)]
+
 
 @dataclass(frozen=True)
 class Image:

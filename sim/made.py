@@ -8,41 +8,12 @@ import numpy as np
 from compiler.golden import Golden
 from compiler.layers import Layer
 from compiler.program import Program, input_bytes
-from hw.config import GOLDEN_SEED, GOLDEN_TAPS, Mode
+from hw.config import GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
 
 
-def addresses(layer: Layer, columns: int) -> np.ndarray:
-    """The scratchpad addresses that a layer's values go to, as the store (hw/store.py) makes them.
-
-    The loops from the outside: group, row, tile, pixel of the tile, channel.
-    """
-    f = layer.fields
-    if f.get("window"):
-        return window_addresses(f)
-    columns = columns if layer.mode == Mode.ARRAY else 1
-    pixels = f["tiles"] * columns + (f["last_columns"] + 1 if columns > 1 else 1)
-    parts = []
-    for group in range(f["groups"] + 1):
-        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        parts.append((f["out_base"] + group * (f["channels"] + 1)
-                      + np.arange(f["rows"] + 1)[:, None, None] * f["out_row"]
-                      + np.arange(pixels)[:, None] * f["out_pixel"]
-                      + np.arange(channels)).reshape(-1))
-    return np.concatenate(parts)
-
-
-def window_addresses(f: dict[str, int]) -> np.ndarray:
-    """Those of a layer of windows: group, row, column, part of the column, channel."""
-    columns = (f["tiles"] - f["skip_tiles"]) // (f["every_tile"] + 1) + 1
-    parts = []
-    for group in range(f["groups"] + 1):
-        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        parts.append((f["out_base"] + group * (f["channels"] + 1)
-                      + np.arange(f["rows"] + 1)[:, None, None, None] * f["out_row"]
-                      + np.arange(columns)[:, None, None] * f["out_pixel"]
-                      + np.arange(f["parts"] + 1)[:, None] * f["out_part"]
-                      + np.arange(channels)).reshape(-1))
-    return np.concatenate(parts)
+def addresses(layer: Layer, config: EngineConfig) -> np.ndarray:
+    """The scratchpad addresses that a layer's values go to, in their order."""
+    return np.concatenate([group.reshape(-1) for group in layer.output_addresses(config)])
 
 
 def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -53,7 +24,7 @@ def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarra
     for layer in program.layers:
         values = tensors[layer.tensor].reshape(len(inputs[0]), -1).view(np.uint8)
         if not layer.fields.get("to_stream"):
-            where = addresses(layer, program.config.columns) + layer.origin
+            where = addresses(layer, program.config) + layer.origin
             own = program.place.bytes_of(layer.tensor).reshape(-1)     # these rise
             values = values[:, np.searchsorted(own, where)]
         made.append(values)

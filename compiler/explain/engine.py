@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import numpy as np
 
@@ -43,36 +42,15 @@ def engine(layers: Sequence[Layer], flat: int, read: Callable[[int], int],
 
 
 def located(layer: Layer, flat: int, config: EngineConfig) -> Spot | None:
-    """Where a layer makes the byte at an address, as the store (hw/store.py) counts."""
+    """Where a layer makes the byte at an address. In a layer of windows the spot's `column` is the
+    part of the pixel's column, and its tile the one with the window's last reads."""
     f = layer.fields
-    if f.get("window"):
-        return located_in_column(f, flat)
-    columns = config.columns if layer.mode == Mode.ARRAY else 1
-    pixels = f["tiles"] * columns + (f["last_columns"] + 1 if columns > 1 else 1)
-    starts = (f["out_base"] + np.arange(f["rows"] + 1)[:, None] * f["out_row"]
-              + np.arange(pixels) * f["out_pixel"])
-    for group in range(f["groups"] + 1):
-        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        channel = flat - starts - group * (f["channels"] + 1)
-        hits = np.argwhere((channel >= 0) & (channel < channels))
-        if len(hits):
-            row, pixel = map(int, hits[0])
-            return Spot(group, row, *divmod(pixel, columns), int(channel[row, pixel]))
-    return None
-
-
-def located_in_column(f: dict[str, int], flat: int) -> Spot | None:
-    """The same of a layer of windows; its `column` is the output among those of its column, and its
-    tile the one with the window's last reads."""
-    for group in range(f["groups"] + 1):
-        channels = f["last_channels" if group == f["groups"] else "channels"] + 1
-        for row, part in product(range(f["rows"] + 1), range(f["parts"] + 1)):
-            at = flat - f["out_base"] - group * (f["channels"] + 1) - row * f["out_row"] \
-                - part * f["out_part"]
-            output, channel = divmod(at, f["out_pixel"])
-            tile = f["skip_tiles"] + output * (f["every_tile"] + 1)
-            if 0 <= at and channel < channels and tile <= f["tiles"]:
-                return Spot(group, row, tile, part, channel)
+    for group, addresses in enumerate(layer.output_addresses(config)):
+        for row, pixel, part, channel in np.argwhere(addresses == flat).tolist():
+            if f.get("window"):
+                return Spot(group, row, f["skip_tiles"] + pixel * (f["every_tile"] + 1), part,
+                            channel)
+            return Spot(group, row, *divmod(pixel, layer.tile_pixels(config)), channel)
     return None
 
 

@@ -40,7 +40,7 @@ def written(program: Program, inputs: list[np.ndarray]) -> list[np.ndarray]:
     memory = np.zeros((len(inputs[0]), program.config.scratchpad_bytes), np.uint8)
     for layer, made in zip(program.layers, made_bytes(program, inputs), strict=True):
         if not layer.fields.get("to_stream"):
-            memory[:, addresses(layer, program.config.columns)] = made
+            memory[:, addresses(layer, program.config)] = made
     return [memory[:, program.place.bytes_of(tensor)].view(np.int8)
             for tensor in program.partition.device.outputs]
 
