@@ -85,7 +85,7 @@ def reasons(error: ModelError, op: Operator | None = None) -> tuple[Finding, ...
         return error.findings
     text = str(error)
     if op is not None:
-        text = text.removeprefix(f"operator {op.index} {op.kind}").lstrip(":, ")
+        text = text.removeprefix(f"operator {op}").lstrip(":, ")
     wrong, _, remedy = text.rpartition("; ")
     return (Finding(None if op is None else op.index, "" if op is None else op.kind, "",
                     "", wrong or remedy, remedy if wrong else "make another model"),)

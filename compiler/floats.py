@@ -26,8 +26,8 @@ def refuse_lacking(lacking: Mapping[str, Sequence[str]], op: Operator, profile: 
     """ModelError where the profile's runtime lacks the kernel."""
     if op.kind in lacking[profile]:
         others = [f"the profile {name}" for name in PROFILES if op.kind not in lacking[name]]
-        raise ModelError(f"operator {op.index} {op.kind} has no golden model in the profile "
-                         f"{profile}; use {' or '.join(others)}")
+        raise ModelError(f"operator {op} has no golden model in the profile {profile}; use "
+                         f"{' or '.join(others)}")
 
 
 def float_operator(op: Operator, profile: str) -> Function:

@@ -14,12 +14,11 @@ from compiler.errors import ModelError
 from compiler.finding import Finding, reasons
 from compiler.fold import drop_unused, fuse_pads
 from compiler.ir import Graph, Operator, Tensor
-from compiler.kinds import DOT_PRODUCTS
+from compiler.kinds import BYTES, DOT_PRODUCTS, RESHAPES
 from compiler.layers import Layer, Record
 from compiler.lower import lower_operator
 from compiler.multipliers import Multiplier, accumulator_range, multipliers
-from compiler.partition import BYTES
-from compiler.places import VIEWS, alone
+from compiler.places import alone
 from compiler.reorder import reorder_weights
 from compiler.requantize import output_range, source_of
 from compiler.verdict import Examined
@@ -81,7 +80,7 @@ def inspect(examined: Examined, engine: EngineConfig) -> Inspection:
                 story, multipliers=multipliers(examined.graph, op, examined.profile),
                 accumulator=accumulator_range(examined.graph, op),
                 clamp=output_range(examined.graph, op))
-            if op.index in device and op.kind not in VIEWS:
+            if op.index in device and op.kind not in RESHAPES:
                 story, found = lowered(examined, device[op.index], engine, story)
                 refused = [*refused, *found]
         if refused:
@@ -123,7 +122,7 @@ def roles(graph: Graph, op: Operator) -> tuple[tuple[str, int], ...]:
 def where(examined: Examined) -> dict[int, str]:
     """By operator: on the host, as a view, in another one, or on the engine ("")."""
     graph = examined.graph
-    found = {op.index: "view: the same bytes" for op in graph.operators if op.kind in VIEWS}
+    found = {op.index: "view: the same bytes" for op in graph.operators if op.kind in RESHAPES}
     device = {op.index for op in examined.device.operators}
     unfused = {op.index for op in drop_unused(graph).operators}
     padded = drop_unused(fuse_pads(graph))

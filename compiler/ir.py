@@ -55,6 +55,10 @@ class Operator:
     outputs: tuple[int, ...]
     options: dict[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """``3 CONV_2D``, as users know it."""
+        return f"{self.index} {self.kind}"
+
 
 @dataclass(frozen=True)
 class Graph:

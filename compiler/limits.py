@@ -26,9 +26,9 @@ def check_size(graph: Graph, config: EngineConfig) -> None:
         size = math.prod(shape) // run * ceil_div(run, config.word_bytes) * config.word_bytes
         if size > MOST_TAPE_BYTES:
             raise ModelError(
-                f"operator {op.index} {op.kind}: its weights {list(shape)} take {size} bytes of "
-                f"tape in words of {config.word_bytes}, and at most {MOST_TAPE_BYTES} are "
-                "accepted; use a smaller layer")
+                f"operator {op}: its weights {list(shape)} take {size} bytes of tape in words of "
+                f"{config.word_bytes}, and at most {MOST_TAPE_BYTES} are accepted; use a smaller "
+                "layer")
     if channels > MOST_CHANNELS:
         raise ModelError(f"the model's layers have {channels} output channels, and at most "
                          f"{MOST_CHANNELS} are accepted; use a smaller model")

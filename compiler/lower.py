@@ -9,6 +9,7 @@ from compiler.binary import BINARY_KINDS
 from compiler.errors import ModelError
 from compiler.finding import Reasons
 from compiler.ir import Graph, Operator
+from compiler.kinds import RESHAPES
 from compiler.layers import Layer, check_fields, one_tile_each
 from compiler.limits import MOST_LAYERS, Room, check_size, fits_alone
 from compiler.lower_binary import binary
@@ -20,7 +21,7 @@ from compiler.lower_reduce import average, maxima, sums
 from compiler.lower_resize import resize_bilinear
 from compiler.lower_vector import maximum, unary
 from compiler.moves import MOVES
-from compiler.places import VIEWS, Addresses, alone
+from compiler.places import Addresses, alone
 from compiler.planning import ROOMY, plan_places
 from compiler.relocate import Irregular, relocated
 from compiler.stripes import Pair, interleaved
@@ -74,7 +75,7 @@ def lower_with(graph: Graph, profile: str, config: EngineConfig,
     room = Room()
     waiting: dict[int, list[Layer]] = {}         # of producers, by their tensors
     for op in operators:
-        if op.kind in VIEWS or op.inputs[0] in fused or room.is_full:
+        if op.kind in RESHAPES or op.inputs[0] in fused or room.is_full:
             continue
         with reasons.of(op):
             lowered = [through_tables(layer, graph, fused, profile)
@@ -106,9 +107,8 @@ def lower_operator(graph: Graph, op: Operator, place: Addresses, profile: str,
                    config: EngineConfig) -> list[Layer]:
     """The layers of one operator, whose tensors are at ``place``; or the first few too many."""
     if op.kind not in LOWER:
-        raise ModelError(
-            f"operator {op.index} {op.kind} is not supported; the engine runs "
-            f"{', '.join(sorted({*LOWER, *VIEWS}))}")
+        raise ModelError(f"operator {op} is not supported; the engine runs "
+                         f"{', '.join(sorted({*LOWER, *RESHAPES}))}")
     return list(islice(LOWER[op.kind](graph, op, place, profile, config), MOST_LAYERS + 1))
 
 

@@ -119,7 +119,7 @@ def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int],
     elif op.kind != "MAXIMUM":
         more, records = sum_records(graph, op, table, config)
         fields |= more
-    return Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], fields, records)
+    return Layer(str(op), op.index, op.outputs[0], fields, records)
 
 
 def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineConfig
@@ -141,7 +141,7 @@ def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineCon
                                    fitted.offset_negative), output.zero_point)
             for multiplier in (fitted.multiplier1, fitted.multiplier2))
     except AddError as error:
-        raise ModelError(f"operator {op.index} {op.kind} {error}") from None
+        raise ModelError(f"operator {op} {error}") from None
     except LongOffset as error:
         raise too_extreme(op, error) from None
     return {"steps": 1, "low": low, "high": high, "zero_point": output.zero_point,
@@ -164,8 +164,8 @@ def product_records(graph: Graph, op: Operator, profile: str, config: EngineConf
 def unsupported(graph: Graph, op: Operator, what: str) -> ModelError:
     """A combination of inputs that there is no layer for."""
     shapes = " and ".join(describe(graph.tensors[index]) for index in op.inputs)
-    return ModelError(f"operator {op.index} {op.kind}: has the inputs {shapes}, and the engine "
-                      f"takes {what}; put another operator in its place")
+    return ModelError(f"operator {op}: has the inputs {shapes}, and the engine takes {what}; put "
+                      "another operator in its place")
 
 
 def describe(tensor: Tensor) -> str:

@@ -81,9 +81,9 @@ class Convolution:
         found = slots(weights, step, config)
         if found is None:
             raise ModelError(
-                f"operator {self.op.index} {self.op.kind}: its weights need nine bits, or are -128 "
-                f"side by side, in windows of {weights.shape[1]} rows that are too long to be read "
-                "twice; quantize the model again to weights of -127 to 127")
+                f"operator {self.op}: its weights need nine bits, or are -128 side by side, in "
+                f"windows of {weights.shape[1]} rows that are too long to be read twice; quantize "
+                "the model again to weights of -127 to 127")
         window = replace(window, taps_x=found.taps_x, step_x=found.step_x, run=found.run)
         records = without_zero_point(self.records, weights, self.zero_point)
         for part, x_part in parts:
@@ -98,8 +98,8 @@ class Convolution:
     def layer(self, fields: dict[str, int], words: np.ndarray, records: Sequence[Record],
               group_channels: int, macs: int) -> Layer:
         """One of the operator's layers."""
-        return Layer(f"{self.op.index} {self.op.kind}", self.op.index, self.op.outputs[0],
-                     fields | self.fields, grouped(records, group_channels, self.config.rows),
+        return Layer(str(self.op), self.op.index, self.op.outputs[0], fields | self.fields,
+                     grouped(records, group_channels, self.config.rows),
                      array_weights(words, group_channels, self.config), macs=macs)
 
     def row_segments(self, x: Image, y: Image, weights: np.ndarray, window: Window,

@@ -46,10 +46,10 @@ def moves(graph: Graph, op: Operator, place: Addresses, profile: str,
             count += 1
             if count > MOST_LAYERS:
                 raise ModelError(
-                    f"operator {op.index} {op.kind} needs more than {MOST_LAYERS} copies on the "
-                    "engine; give it regular indices or fewer dimensions")
-            yield Layer(f"{op.index} {op.kind}", op.index, output,
-                        copy_fields(part, config) | fields, identity_records(config), table=table)
+                    f"operator {op} needs more than {MOST_LAYERS} copies on the engine; give it "
+                    "regular indices or fewer dimensions")
+            yield Layer(str(op), op.index, output, copy_fields(part, config) | fields,
+                        identity_records(config), table=table)
 
 
 def same_bytes(one: np.ndarray, other: np.ndarray) -> bool:

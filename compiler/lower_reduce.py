@@ -94,8 +94,8 @@ def maxima(graph: Graph, op: Operator, place: dict[int, int], profile: str,
     for block in blocks(shape.kept, config, place[op.inputs[0]], place[op.outputs[0]]):
         fields = walk_fields(block, shape.channels, taps, 1, Mode.MAXIMUM, config.word_bytes,
                              config)
-        yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0],
-                    fields | {"shared_record": 1}, identity_records(config))
+        yield Layer(str(op), op.index, op.outputs[0], fields | {"shared_record": 1},
+                    identity_records(config))
 
 
 def tap_loops(op: Operator, loops: Sequence[Step], taken: Sequence[Step],
@@ -108,8 +108,8 @@ def tap_loops(op: Operator, loops: Sequence[Step], taken: Sequence[Step],
     loops, taken = ([loop for loop in some if loop.count > 1] for some in (loops, taken))
     if len(loops) + len(taken) > 2:
         raise ModelError(
-            f"operator {op.index} {op.kind}: reduces {len(loops) + len(taken)} axes with others "
-            "between them, and the engine has loops for two; transpose the tensor before it")
+            f"operator {op}: reduces {len(loops) + len(taken)} axes with others between them, and "
+            "the engine has loops for two; transpose the tensor before it")
     longest = largest(config, "kx") + 1
     if len(loops) == 1 and not taken and loops[0].count > longest:
         count, step = loops[0].count, loops[0].source
@@ -150,7 +150,7 @@ def sum_layer(op: Operator, block: Block, channels: int, taps: Taps, run: int, w
     if (words == words[:, :1]).all():
         words, fields = words[:, :1], fields | {"repeat_weights": 1}
     walk = walk_fields(block, channels, taps, run, Mode.ARRAY, group_channels, config)
-    return Layer(f"{op.index} {op.kind}", op.index, op.outputs[0], walk | fields, records,
+    return Layer(str(op), op.index, op.outputs[0], walk | fields, records,
                  array_weights(words, group_channels, config),
                  macs=block.rows.count * block.pixels.count * macs)
 

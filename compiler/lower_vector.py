@@ -33,7 +33,7 @@ def maximum(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                         stride_w=o["stride_w"], top=top, left=left, pad=-128)
         fields = window_fields(config, Mode.MAXIMUM, x, y, window,
                                group_channels=config.word_bytes, group_stride=config.word_bytes)
-        yield Layer(f"{op.index} {op.kind}", op.index, op.outputs[0],
+        yield Layer(str(op), op.index, op.outputs[0],
                     fields | {"low": low, "high": high, "shared_record": 1},
                     identity_records(config))
 
@@ -49,6 +49,6 @@ def through_table(graph: Graph, op: Operator, source: int, table: np.ndarray,
     """Tensor ``source`` to the operator's output through int8 ``table`` ``[256]``."""
     fields = flat_fields(config, Mode.MAXIMUM, place[source], place[op.outputs[0]],
                          math.prod(graph.tensors[source].shape))
-    return Layer(f"{op.index} {op.kind}", op.index, op.outputs[0],
+    return Layer(str(op), op.index, op.outputs[0],
                  fields | {"shared_record": 1, "table": 1}, identity_records(config),
                  table=table.astype(np.int8))

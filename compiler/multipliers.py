@@ -9,7 +9,7 @@ import numpy as np
 
 from compiler.binary import add_rule, mul_rule
 from compiler.ir import Graph, Operator
-from compiler.kinds import DOT_PRODUCTS
+from compiler.kinds import DOT_PRODUCTS, channel_axis
 from compiler.numerics import (
     DoubleRounding,
     Float64Rounding,
@@ -137,7 +137,7 @@ def accumulator_range(graph: Graph, op: Operator) -> tuple[np.ndarray, np.ndarra
         weights = graph.tensors[op.inputs[1]]
         if weights.data is None:
             return None
-        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+        axis = channel_axis(op.kind)
         w = np.moveaxis(weights.data.astype(np.int64) - weight_zero_point(graph, op), axis, 0)
         ends = [(x - source.zero_point) * w.reshape(len(w), -1) for x in (low, high)]
         bias = biases(graph, op)

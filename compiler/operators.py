@@ -7,9 +7,9 @@ from compiler import verify
 from compiler.explain.reference import KINDS
 from compiler.finding import Rule, sentences
 from compiler.golden.engine import KERNELS
+from compiler.kinds import RESHAPES
 from compiler.lower import LOWER
 from compiler.partition import HOST_ONLY
-from compiler.places import VIEWS
 from compiler.rules import (
     CONVERSIONS,
     RULES,
@@ -56,7 +56,7 @@ def as_item(rule: Rule) -> str:
 
 def place(kind: str) -> Iterator[str]:
     """Where an operator runs."""
-    if kind in VIEWS:
+    if kind in RESHAPES:
         yield "- Runs nowhere: the same bytes under another shape."
     if kind in LOWER:
         how = first_sentence(LOWER[kind]).removeprefix(f"{kind}.")

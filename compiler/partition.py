@@ -8,16 +8,15 @@ from compiler.errors import ModelError
 from compiler.finding import Reasons
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
+from compiler.kinds import BYTES, RESHAPES
 from compiler.legacy import to_int8
 
 # The host alone has these, so they must be the last.
 HOST_ONLY = ("DEQUANTIZE", "SOFTMAX", "ARG_MAX", "L2_NORMALIZATION")
-# What costs nothing at all, and what costs the host nothing, but the device a lot.
-VIEWS, ORDERS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), ("TRANSPOSE",)
+# What costs the host nothing; to the device, TRANSPOSE costs a lot.
+FREE_ON_HOST = (*RESHAPES, "TRANSPOSE")
 # What may still follow the host's, or a QUANTIZE between int8 and uint8, on the way to an output.
-FOLLOWERS = (*HOST_ONLY, *ORDERS, *VIEWS, "QUANTIZE")
-
-BYTES = ("int8", "uint8")
+FOLLOWERS = (*HOST_ONLY, *FREE_ON_HOST, "QUANTIZE")
 
 
 @dataclass(frozen=True)
@@ -79,15 +78,15 @@ def _prologue(graph: Graph, entered: Set[int]) -> list[Operator]:
     first: list[Operator] = []
     for op in graph.operators:
         if _quantizes_input(graph, op, entered) or (
-                op.kind in (*ORDERS, *VIEWS) and op.inputs[0] in host
+                op.kind in FREE_ON_HOST and op.inputs[0] in host
                 and readers[op.inputs[0]] == 1 and op.inputs[0] not in graph.outputs):
             first.append(op)
             host |= set(op.outputs)
     needed: set[int] = set()                     # a view alone is no work for anybody
     for op in reversed(first):
-        if op.kind not in VIEWS or op.outputs[0] in needed:
+        if op.kind not in RESHAPES or op.outputs[0] in needed:
             needed |= set(op.inputs)
-    return [op for op in first if op.kind not in VIEWS or op.outputs[0] in needed]
+    return [op for op in first if op.kind not in RESHAPES or op.outputs[0] in needed]
 
 
 def _quantizes_input(graph: Graph, op: Operator, entered: Set[int]) -> bool:
@@ -118,22 +117,21 @@ def _starts(graph: Graph, op: Operator) -> bool:
     """Whether the epilogue can start here: a view or a rescaling alone is work for the device."""
     if op.kind == "QUANTIZE":
         return {graph.tensors[index].dtype for index in (*op.inputs, *op.outputs)} == set(BYTES)
-    return op.kind in (*HOST_ONLY, *ORDERS)
+    return op.kind in (*HOST_ONLY, "TRANSPOSE")
 
 
 def _refuse_host_work(graph: Graph, op: Operator, middle: Sequence[Operator]) -> None:
     source = graph.tensors[op.inputs[0]]
     if op.kind == "QUANTIZE" and source.dtype not in BYTES:
         raise ModelError(
-            f"operator {op.index} QUANTIZE reads {source.dtype} from tensor {shown(source.name)}, "
+            f"operator {op} reads {source.dtype} from tensor {shown(source.name)}, "
             f"which is not a model input; quantize the part before it as well")
     if op.kind in HOST_ONLY:
         reader = next((other for other in middle if set(op.outputs) & set(other.inputs)), None)
         assert reader is not None
         raise ModelError(
-            f"operator {op.index} {op.kind} runs on the host, behind the last layer, but operator "
-            f"{reader.index} {reader.kind} reads its result; end the model at operator {op.index}, "
-            f"or take it out")
+            f"operator {op} runs on the host, behind the last layer, but operator {reader} reads "
+            f"its result; end the model at operator {op.index}, or take it out")
 
 
 def _outputs(operators: Iterable[Operator]) -> set[int]:

@@ -15,13 +15,12 @@ import numpy as np
 
 from compiler.errors import ShapeError
 from compiler.ir import Graph, Operator
+from compiler.kinds import RESHAPES
 from compiler.moves import JOINS, MOVES, PARTS, concatenation_tables, move, moved_positions
 from compiler.nests import Nest, nest
 from compiler.relocate import MAKERS, Pitch, is_regular
 from compiler.tables import fused_tables
 
-# The same bytes under another shape: no work at all.
-VIEWS = ("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
 MOST_BYTES = 1 << 24                             # of a tensor; more than any scratchpad holds
 
 # What can leave room between the pixels that it writes.
@@ -110,7 +109,7 @@ class Placement:
         for op in graph.operators:
             for tensor in op.outputs:
                 self.place(tensor, tensor)
-            if op.kind in VIEWS and op.inputs and op.inputs[0] in self.places:
+            if op.kind in RESHAPES and op.inputs and op.inputs[0] in self.places:
                 self.place(op.outputs[0], op.inputs[0])
             elif op.inputs and op.inputs[0] in fused:
                 self.move_buffer(op.inputs[0], op.outputs[0], 0)

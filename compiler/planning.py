@@ -5,7 +5,8 @@ import math
 from compiler.allocate import Buffer, Plan, plan_memory
 from compiler.errors import ModelError
 from compiler.ir import Graph
-from compiler.places import VIEWS, Place, find_places
+from compiler.kinds import RESHAPES
+from compiler.places import Place, find_places
 from compiler.stripes import Pair, pairs, thinner
 from hw.config import EngineConfig
 
@@ -59,7 +60,7 @@ def lifetimes(graph: Graph, places: dict[int, Place], config: EngineConfig,
     together = {op.index: (*pair.producer.inputs, pair.tensor, *pair.pool.outputs)
                 for pair in striped.values() for op in (pair.producer, pair.pool)}
     steps += [together.get(op.index, (*op.inputs, *op.outputs)) for op in graph.operators
-              if op.kind not in VIEWS]
+              if op.kind not in RESHAPES]
     steps += [(tensor,) for tensor in graph.outputs]
     for step, tensors in enumerate(steps):
         for tensor in tensors:

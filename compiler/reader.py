@@ -231,12 +231,11 @@ def check_order(graph: Graph) -> None:
         for index in op.inputs:
             if index != -1 and index not in known:
                 raise ModelError(
-                    f"operator {op.index} {op.kind} reads tensor {index} "
-                    f"{shown(graph.tensors[index].name)}, which nothing before it computes"
-                )
+                    f"operator {op} reads tensor {index} {shown(graph.tensors[index].name)}, "
+                    "which nothing before it computes")
         for index in op.outputs:
             if index in known:
-                raise ModelError(f"operator {op.index} {op.kind} writes tensor {index} "
+                raise ModelError(f"operator {op} writes tensor {index} "
                                  f"{shown(graph.tensors[index].name)}, which already has a value")
             known.add(index)
     for index in graph.outputs:

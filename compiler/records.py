@@ -35,8 +35,7 @@ def widths_of(config: EngineConfig, shift_max: int) -> Widths:
 
 def too_extreme(op: Operator, error: Exception) -> ModelError:
     """The refusal of an operator that no record serves, for what ``error`` says."""
-    return ModelError(f"operator {op.index} {op.kind}: {error}; "
-                      "give the layer's tensors less extreme scales")
+    return ModelError(f"operator {op}: {error}; give the layer's tensors less extreme scales")
 
 
 def hardware_record(record: Record, zero_point: int) -> Record:
@@ -92,8 +91,8 @@ def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
     worst = weight * 128
     if worst >= 1 << (config.acc_width - 1):
         raise ModelError(
-            f"operator {op.index} {op.kind}: sums reach {worst}, beyond accumulators of "
-            f"{config.acc_width} bits; use an engine with a larger acc_width")
+            f"operator {op}: sums reach {worst}, beyond accumulators of {config.acc_width} bits; "
+            "use an engine with a larger acc_width")
 
 
 def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.ndarray,

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from compiler.ir import Graph, Operator, Tensor
+from compiler.kinds import channel_axis
 from compiler.numerics import (
     AverageRounding,
     DoubleRounding,
@@ -82,7 +83,7 @@ def dot_product_rules(graph: Graph, op: Operator, profile: str) -> tuple[Stairca
     """
     source = graph.tensors[source_of(op)]
     weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
-    channels = weights.shape[3 if op.kind == "DEPTHWISE_CONV_2D" else 0]
+    channels = weights.shape[channel_axis(op.kind)]
     low, high = output_range(graph, op)
     rules: list[Staircase] = []
     for scale in weight_scales(weights, channels):

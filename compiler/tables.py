@@ -29,7 +29,7 @@ def through_tables(layer: Layer, graph: Graph, fused: dict[int, Operator], profi
         table = unary_table(graph, op, profile).astype(np.int8)
         if layer.table is not None:
             table = table[layer.table.view(np.uint8)]
-        layer = replace(layer, name=f"{layer.name}, {op.index} {op.kind}", tensor=op.outputs[0],
+        layer = replace(layer, name=f"{layer.name}, {op}", tensor=op.outputs[0],
                         fields=layer.fields | {"table": 1}, table=table)
     return layer
 

@@ -13,10 +13,11 @@ from compiler.errors import ModelError
 from compiler.finding import Finding, Reasons
 from compiler.fold import drop_unused, fuse_pads, simplified
 from compiler.ir import Graph, Operator
+from compiler.kinds import BYTES, RESHAPES
 from compiler.legacy import to_int8
 from compiler.lower import lower_operator
-from compiler.partition import BYTES, HOST_ONLY
-from compiler.places import VIEWS, alone
+from compiler.partition import HOST_ONLY
+from compiler.places import alone
 from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
@@ -144,7 +145,7 @@ def would_be_plan(examined: Examined, engine: EngineConfig, reasons: Reasons) ->
     broken = {finding.operator for finding in examined.findings}
     place = alone(device)
     for op in device.operators:
-        if not broken & {op.index, None} and op.kind not in VIEWS:
+        if not broken & {op.index, None} and op.kind not in RESHAPES:
             with reasons.of(op):
                 lower_operator(device, op, place, examined.profile, engine)
     shapes = [device.tensors[index].shape for op in device.operators for index in op.outputs]
@@ -183,9 +184,8 @@ def would_do(examined: Examined, besides: Sequence[str] = ()) -> list[Verdict]:
 def memory_map(examined: Examined, plan: Plan) -> list[dict[str, Any]]:
     """Where the scratchpad holds what, and in which steps, in the order of addresses."""
     device = examined.device
-    names = ["input"] * len(device.inputs) + [
-        f"{op.index} {op.kind}" for op in device.operators if op.kind not in VIEWS
-    ] + ["output"] * len(device.outputs)
+    steps = [str(op) for op in device.operators if op.kind not in RESHAPES]
+    names = ["input"] * len(device.inputs) + steps + ["output"] * len(device.outputs)
     rows = []
     for buffer in sorted(plan.buffers, key=lambda b: (plan.offsets[b.name], b.first_use)):
         tensor = device.tensors[int(buffer.name)]

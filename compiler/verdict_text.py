@@ -79,8 +79,7 @@ def heading(examined: Examined) -> str:
     if examined.prepared is None:
         return text
     parts = examined.prepared.partition
-    on_host = [f"{op.index} {op.kind}" for op in (*parts.prologue.operators,
-                                                  *parts.epilogue.operators)]
+    on_host = list(map(str, (*parts.prologue.operators, *parts.epilogue.operators)))
     return text + (f", on the host {', '.join(on_host)}" if on_host else "")
 
 

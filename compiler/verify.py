@@ -14,7 +14,7 @@ from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.flatbuffer import first_few
 from compiler.ir import Graph, Operator, Tensor
-from compiler.kinds import DOT_PRODUCTS, POOLS, REDUCTIONS, SAME_SHAPE, WINDOWS
+from compiler.kinds import BYTES, DOT_PRODUCTS, POOLS, REDUCTIONS, SAME_SHAPE, WINDOWS, channel_axis
 from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, moved_positions
 from compiler.requantize import bias_of
 from compiler.shapes import shapes
@@ -116,7 +116,7 @@ def types(graph: Graph, op: Operator) -> Iterator[Violation]:
     for index in others:
         if graph.tensors[index].dtype != source.dtype:
             yield index, f"{graph.tensors[index].dtype} beside {source.dtype}"
-    if op.kind in DOT_PRODUCTS and source.dtype in ("int8", "uint8"):
+    if op.kind in DOT_PRODUCTS and source.dtype in BYTES:
         weights, bias = graph.tensors[op.inputs[1]], bias_of(op)
         if weights.dtype != source.dtype:
             yield op.inputs[1], f"{weights.dtype} weights for {source.dtype} activations"
@@ -144,7 +144,7 @@ def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
     """
     for position, index in (*enumerate(op.inputs), *((-1, index) for index in op.outputs)):
         tensor = graph.tensors[index]
-        if index == -1 or tensor.dtype not in ("int8", "uint8"):
+        if index == -1 or tensor.dtype not in BYTES:
             continue
         if tensor.quantization is None:
             yield index, "no scale"
@@ -160,7 +160,7 @@ def quantized(graph: Graph, op: Operator) -> Iterator[Violation]:
         if wrong is not None:
             yield index, f"the scale {wrong:g}"
         if len(scales) > 1:
-            axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+            axis = channel_axis(op.kind)
             if not is_weights:
                 yield index, f"{len(scales)} scales"
             elif tensor.quantization.quantized_dimension != axis:

@@ -20,6 +20,7 @@ from compiler.errors import DataError
 from compiler.flatbuffer import shown
 from compiler.idx import parse_idx
 from compiler.ir import Tensor
+from compiler.kinds import BYTES
 from compiler.numerics import affine_quantize
 
 MIRRORS = (
@@ -77,7 +78,7 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
     real = np.arange(256, dtype=np.float32) / np.float32(255)
     if tensor.dtype == "float32":
         values = real
-    elif tensor.dtype in ("int8", "uint8") and tensor.quantization is not None:
+    elif tensor.dtype in BYTES and tensor.quantization is not None:
         values = affine_quantize(real, tensor.scale, tensor.zero_point, tensor.dtype)
     else:
         raise DataError(f"input {shown(tensor.name)} is {tensor.dtype}, and images are given as "

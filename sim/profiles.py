@@ -152,8 +152,8 @@ def first_tensor(comparison: Comparison, graph: Graph, makers: dict[int, Operato
     assert isinstance(golden, dict)
     for index, op in makers.items():
         ours = golden[index][0]
-        found = difference(f"operator {op.index} {op.kind}", graph.tensors[index].name, image,
-                           ours, shown[index][at].reshape(ours.shape))
+        found = difference(f"operator {op}", graph.tensors[index].name, image, ours,
+                           shown[index][at].reshape(ours.shape))
         if found:
             return found
     return comparison.first

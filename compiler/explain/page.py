@@ -18,9 +18,9 @@ from compiler.fold import drop_unused
 from compiler.golden import Golden
 from compiler.inspection import Inspection, Story, story_of
 from compiler.ir import Graph, Operator, Tensor
+from compiler.kinds import BYTES
 from compiler.legacy import flip
 from compiler.lower import LOWER, lower_operator
-from compiler.partition import BYTES
 from compiler.places import side_by_side
 
 DEFAULT_INPUT = "value k of the input is (37 * k) mod 256, as its type counts from the least"
@@ -108,9 +108,8 @@ def refuse_floats(graph: Graph, story: Story) -> None:
             computed = index >= 0 and tensor.data is None
             if computed and not edges and tensor.dtype not in BYTES and op.kind != "ARG_MAX":
                 raise ModelError(
-                    f"operator {op.index} {op.kind} computes with {tensor.dtype} in tensor "
-                    f"{shown(tensor.name)}, and only 8-bit integers are explained; quantize the "
-                    "model first")
+                    f"operator {op} computes with {tensor.dtype} in tensor {shown(tensor.name)}, "
+                    "and only 8-bit integers are explained; quantize the model first")
     if story.refused and not story.multipliers and graph.operators:
         raise ModelError(f"there is nothing to explain: {story.refused[0]}")
 
@@ -133,8 +132,8 @@ def checked(element: Sequence[int], shape: tuple[int, ...], story: Story) -> tup
     """The element, where the output has it."""
     if len(element) != len(shape) or any(not 0 <= index < size for index, size in
                                          zip(element, shape, strict=True)):
-        raise ModelError(f"operator {story.op.index} {story.op.kind} has no element "
-                         f"{list(element)}; its output is of shape {list(shape)}")
+        raise ModelError(f"operator {story.op} has no element {list(element)}; its output is of "
+                         f"shape {list(shape)}")
     return tuple(element)
 
 

@@ -13,8 +13,8 @@ SHOWN = 12                     # products, unless all are asked for
 def text(found: Explanation, full: bool = False) -> str:
     """The whole page."""
     site = found.site
-    lines = [f"{shown(site.output.name)}{list(site.element)} of operator {site.op.index} "
-             f"{site.op.kind}, profile {site.profile}; {found.source}"]
+    lines = [f"{shown(site.output.name)}{list(site.element)} of operator {site.op}, profile "
+             f"{site.profile}; {found.source}"]
     if found.done.terms:
         lines += ["", "what it reads", *terms(found, full)]
     lines += ["", "what TFLite computes", *steps(found.done)]

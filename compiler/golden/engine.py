@@ -28,8 +28,8 @@ class Golden:
             raise ValueError(f"Profile must be one of {', '.join(PROFILES)}, not {profile!r}")
         for op in graph.operators:
             if op.kind not in KERNELS:
-                raise ModelError(f"operator {op.index} {op.kind} has no golden model; "
-                                 f"the kinds that have one are {', '.join(sorted(KERNELS))}")
+                raise ModelError(f"operator {op} has no golden model; the kinds that have one are "
+                                 f"{', '.join(sorted(KERNELS))}")
         self.graph = graph
         self.kernels: list[tuple[Operator, Kernel]] = [
             (op, KERNELS[op.kind](graph, op, profile)) for op in graph.operators

@@ -7,6 +7,7 @@ import numpy as np
 
 from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
+from compiler.kinds import RESHAPES
 from compiler.moves import MOVES, concatenation_tables, move, moved_positions
 
 
@@ -67,5 +68,5 @@ def shape(graph: Graph, op: Operator, profile: str) -> Kernel:
     return kernel
 
 
-KERNELS = dict.fromkeys(("RESHAPE", "SQUEEZE", "EXPAND_DIMS"), reshape) \
+KERNELS = dict.fromkeys(RESHAPES, reshape) \
     | dict.fromkeys(MOVES, moved) | {"SHAPE": shape}

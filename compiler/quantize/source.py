@@ -66,10 +66,9 @@ def check_float(path: Path, graph: Graph) -> None:
             tensor = graph.tensors[index]
             if tensor.dtype in ("int16", *STORED):
                 raise ModelError(
-                    f"{path} is quantized already: operator {op.index} {op.kind} makes "
-                    f"{tensor.dtype}, tensor {shown(tensor.name)}; only models that compute in "
-                    f"float32 can be quantized, and python -m compiler check tells what runs this "
-                    f"one")
+                    f"{path} is quantized already: operator {op} makes {tensor.dtype}, tensor "
+                    f"{shown(tensor.name)}; only models that compute in float32 can be quantized, "
+                    f"and python -m compiler check tells what runs this one")
     for index in graph.inputs:
         tensor = graph.tensors[index]
         if tensor.dtype != "float32":

@@ -10,7 +10,7 @@ STAND_INS = {
     "PRELU": "MUL", "MINIMUM": "MAXIMUM", "REDUCE_MAX": "REDUCE_MIN", "L2_NORMALIZATION": "TANH",
 }
 # For these it is a RESHAPE, with other operands: these, too, pass on the values of their input.
-RESHAPES = ("SQUEEZE", "EXPAND_DIMS", "DEPTH_TO_SPACE")
+AS_RESHAPE = ("SQUEEZE", "EXPAND_DIMS", "DEPTH_TO_SPACE")
 
 
 def with_stand_ins(model: FloatModel) -> bytes:
@@ -21,7 +21,7 @@ def with_stand_ins(model: FloatModel) -> bytes:
     for op, stored in zip(model.graph.operators, subgraph.operators, strict=True):
         if op.kind in STAND_INS:
             stored.opcodeIndex = code(file, STAND_INS[op.kind])
-        elif op.kind in RESHAPES:
+        elif op.kind in AS_RESHAPE:
             shape = model.graph.tensors[op.outputs[0]].shape
             stored.opcodeIndex = code(file, "RESHAPE")
             stored.inputs = [op.inputs[0], constant(file, f"shape;{op.index}", shape)]
@@ -37,7 +37,7 @@ def without_stand_ins(model: FloatModel, content: bytes) -> bytes:
     before = load(model.content, str(model.path)).subgraphs[0]
     meant = {before.tensors[op.outputs[0]].name: (op, stored) for op, stored
              in zip(model.graph.operators, before.operators, strict=True)
-             if op.kind in (*STAND_INS, *RESHAPES)}
+             if op.kind in (*STAND_INS, *AS_RESHAPE)}
     came_from = {stored.outputs[0]: stored.inputs[0] for stored in subgraph.operators
                  if kind_of(file, stored) == "DEQUANTIZE"}
     for stored in subgraph.operators:
@@ -47,7 +47,7 @@ def without_stand_ins(model: FloatModel, content: bytes) -> bytes:
             stored.opcodeIndex = code(file, op.kind)
             stored.builtinOptionsType = original.builtinOptionsType
             stored.builtinOptions = original.builtinOptions
-            if op.kind in RESHAPES:
+            if op.kind in AS_RESHAPE:
                 stored.inputs = [stored.inputs[0], *(place[before.tensors[index].name]
                                                      for index in op.inputs[1:])]
         elif kind_of(file, stored) == "ARG_MAX" and stored.inputs[0] in came_from:

@@ -8,7 +8,7 @@ import shlex
 from compiler.binary import BINARY_KINDS
 from compiler.finding import Finding, Rule, apply, refuse, sentences
 from compiler.ir import Graph
-from compiler.kinds import DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES
+from compiler.kinds import BYTES, DOT_PRODUCTS, POOLS, REDUCTIONS, RESHAPES
 from compiler.moves import MOVES
 from compiler.rules.inputs import (
     computed_above_slopes,
@@ -40,7 +40,6 @@ from compiler.rules.sums import (
     symmetric_weights,
 )
 from compiler.rules.whole import (
-    ACTIVATIONS,
     float_at_the_edge,
     integer_activations,
     quantized_model,
@@ -86,13 +85,13 @@ def model_findings(graph: Graph) -> list[Finding]:
     """One finding in place of one per operator, where no operator computes in 8 bits."""
     computing = [op for op in graph.operators if op.kind not in CONVERSIONS]
     types = {graph.tensors[op.outputs[0]].dtype for op in computing if op.outputs}
-    if not types or types & set(ACTIVATIONS):
+    if not types or types & set(BYTES):
         return []
     if types & {"int16", "float16"}:
         rule, found = integer_activations, f"{', '.join(sorted(types))} activations"
     elif "float32" in types:
         dynamic = any(
-            graph.tensors[index].dtype in ACTIVATIONS and graph.tensors[index].data is not None
+            graph.tensors[index].dtype in BYTES and graph.tensors[index].data is not None
             for op in computing if op.kind in DOT_PRODUCTS for index in op.inputs[1:2]
         )
         rule = static_model if dynamic else quantized_model

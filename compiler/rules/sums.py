@@ -7,7 +7,7 @@ import numpy as np
 from compiler.binary import add_rule
 from compiler.finding import Violation
 from compiler.ir import Graph, Operator
-from compiler.kinds import DOT_PRODUCTS
+from compiler.kinds import DOT_PRODUCTS, channel_axis
 from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
 
 
@@ -42,7 +42,7 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
         return
     info = np.iinfo(source.dtype)
     largest = max(source.zero_point - int(info.min), int(info.max) - source.zero_point)
-    channel = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
+    channel = channel_axis(op.kind)
     taps = tuple(axis for axis in range(len(weights.shape)) if axis != channel)
     centred = np.abs(weights.data.astype(np.int16) - weight_zero_point(graph, op))
     sums = centred.sum(axis=taps, dtype=np.int64) * largest
@@ -63,8 +63,7 @@ def bounded_multipliers(graph: Graph, op: Operator) -> Iterator[Violation]:
     scales: tuple[float, ...] = (1.0,)
     if op.kind in DOT_PRODUCTS:
         weights = graph.tensors[op.inputs[1]]
-        axis = 3 if op.kind == "DEPTHWISE_CONV_2D" else 0
-        scales = weight_scales(weights, weights.shape[axis])
+        scales = weight_scales(weights, weights.shape[channel_axis(op.kind)])
     multiplier = max(scales) * source.scale / output.scale
     if multiplier >= 1 << 16:
         yield op.outputs[0], f"{multiplier:g}"

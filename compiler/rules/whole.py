@@ -5,9 +5,8 @@ from collections.abc import Iterator
 from compiler.finding import Violation
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
+from compiler.kinds import BYTES
 from compiler.verify import activations
-
-ACTIVATIONS = ("int8", "uint8")
 
 
 def quantized_model(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -49,8 +48,8 @@ def integer_activations(graph: Graph, op: Operator) -> Iterator[Violation]:
 
     Quantize the whole model with 8-bit activations (supported_ops TFLITE_BUILTINS_INT8).
     """
-    before = (*ACTIVATIONS, "float32") if op.kind == "QUANTIZE" else ACTIVATIONS
-    after = {"DEQUANTIZE": ("float32",), "ARG_MAX": ("int32", "int64")}.get(op.kind, ACTIVATIONS)
+    before = (*BYTES, "float32") if op.kind == "QUANTIZE" else BYTES
+    after = {"DEQUANTIZE": ("float32",), "ARG_MAX": ("int32", "int64")}.get(op.kind, BYTES)
     inputs = [op.inputs[position] for position in activations(op)]
     for index, allowed in (*((index, before) for index in inputs),
                            *((index, after) for index in op.outputs)):
