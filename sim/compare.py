@@ -69,7 +69,7 @@ def locate(program: Program, inputs: Sequence[np.ndarray], image: int) -> Differ
     warm = min(image, 1)
     inputs = [array[image - warm:image + 1] for array in inputs]
     device = program.partition.device
-    golden = Golden(device, program.profile).run(inputs, keep=True)
+    golden = Golden(device, program.profile).tensors(inputs)
     engine = RtlEngine(program, threads=1)
     machine = engine.machine(to_stream(inputs))
 

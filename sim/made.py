@@ -19,7 +19,7 @@ def addresses(layer: Layer, config: EngineConfig) -> np.ndarray:
 def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
     """For each layer, uint8 ``[N, bytes]``: what it makes of the device's inputs, by the golden
     model."""
-    tensors = Golden(program.partition.device, program.profile).run(inputs, keep=True)
+    tensors = Golden(program.partition.device, program.profile).tensors(inputs)
     made = []
     for layer in program.layers:
         values = tensors[layer.tensor].reshape(len(inputs[0]), -1).view(np.uint8)

@@ -147,9 +147,7 @@ def first_tensor(comparison: Comparison, graph: Graph, makers: dict[int, Operato
     assert comparison.first is not None
     image = comparison.first.image
     at = chosen.index(image)
-    golden = Golden(graph, comparison.profile).run([array[at:at + 1] for array in inputs],
-                                                   keep=True)
-    assert isinstance(golden, dict)
+    golden = Golden(graph, comparison.profile).tensors([array[at:at + 1] for array in inputs])
     for index, op in makers.items():
         ours = golden[index][0]
         found = difference(f"operator {op}", graph.tensors[index].name, image, ours,

@@ -70,9 +70,7 @@ def explain(inspection: Inspection, layer: int | None = None,
     golden = Golden(needed, examined.profile)
     source = DEFAULT_INPUT if inputs is None else f"image {image} of the inputs given"
     given = pattern(needed) if inputs is None else [array[image:image + 1] for array in inputs]
-    found = golden.run(given, keep=True)
-    assert isinstance(found, dict)
-    values = {index: array[0] for index, array in found.items()} | {
+    values = {index: array[0] for index, array in golden.tensors(given).items()} | {
         index: tensor.data for index, tensor in enumerate(graph.tensors)
         if tensor.data is not None}
     shape = graph.tensors[op.outputs[0]].shape
@@ -152,11 +150,9 @@ def on_engine(inspection: Inspection, site: Site, story: Story) -> Work | None:
               if index < len(graph.tensors)}
     if before:
         given = read_by(before, device)
-        outputs = tuple(index for op in before for index in op.outputs)
-        made = Golden(replace(device, operators=tuple(before), inputs=given, outputs=outputs),
-                      examined.profile).run([values[index][None] for index in given], keep=True)
-        assert isinstance(made, dict)
-        values |= {index: array[0] for index, array in made.items()}
+        golden = Golden(replace(device, operators=tuple(before), inputs=given), examined.profile)
+        found = golden.tensors([values[index][None] for index in given])
+        values |= {index: array[0] for index, array in found.items()}
 
     flat = int(np.ravel_multi_index(site.element, site.output.shape)) if site.element else 0
     read  = read_by([last], device)

@@ -38,18 +38,20 @@ class Golden:
         sizes = (math.prod(t.shape) * np.dtype(t.dtype).itemsize for t in graph.tensors)
         self.block = max(1, BLOCK_BYTES // max(1, sum(sizes)))
 
-    def run(
-        self, inputs: Sequence[np.ndarray], keep: bool = False
-    ) -> list[np.ndarray] | dict[int, np.ndarray]:
-        """Outputs ``[N, *shape]`` of inputs ``[N, *shape]``, of the graph's types.
+    def run(self, inputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Outputs ``[N, *shape]`` of inputs ``[N, *shape]``, of the graph's types."""
+        found = self.computed(inputs, self.graph.outputs)
+        return [found[index] for index in self.graph.outputs]
 
-        With ``keep``, all computed tensors by their index instead, inputs included.
-        """
+    def tensors(self, inputs: Sequence[np.ndarray]) -> dict[int, np.ndarray]:
+        """All computed tensors by their index, inputs included."""
+        made = [index for op in self.graph.operators for index in op.outputs]
+        return self.computed(inputs, (*self.graph.inputs, *made))
+
+    def computed(self, inputs: Sequence[np.ndarray],
+                 wanted: Sequence[int]) -> dict[int, np.ndarray]:
+        """The ``wanted`` tensors, of as many images at once as memory bears."""
         images = check_inputs(self.graph, inputs)
-        wanted = self.graph.outputs
-        if keep:
-            computed = [index for op in self.graph.operators for index in op.outputs]
-            wanted = tuple(dict.fromkeys((*self.graph.inputs, *computed)))
         found = {
             index: np.empty((images, *self.graph.tensors[index].shape),
                             self.graph.tensors[index].dtype)
@@ -60,7 +62,7 @@ class Golden:
             values = self.run_block([array[part] for array in inputs], frozenset(wanted))
             for index, whole in found.items():
                 whole[part] = values[index]
-        return found if keep else [found[index] for index in wanted]
+        return found
 
     def run_block(
         self, inputs: Sequence[np.ndarray], wanted: frozenset[int]
@@ -78,13 +80,6 @@ class Golden:
                 if index not in wanted and self.last_use.get(index, -1) <= at:
                     values.pop(index, None)
         return values
-
-
-def run(
-    graph: Graph, inputs: Sequence[np.ndarray], profile: str = "litert", keep: bool = False
-) -> list[np.ndarray] | dict[int, np.ndarray]:
-    """Outputs of ``graph`` for ``inputs``, arrays ``[N, *shape]``: see ``Golden.run``."""
-    return Golden(graph, profile).run(inputs, keep)
 
 
 def check_inputs(graph: Graph, inputs: Sequence[np.ndarray]) -> int:

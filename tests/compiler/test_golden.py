@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from oracles import answers_of
 
-from compiler import golden
 from compiler.errors import ModelError
+from compiler.golden import Golden
 from compiler.golden.accumulate import PASS, Requantizer, float_type
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.numerics import DoubleRounding, Float64Rounding
@@ -40,7 +40,7 @@ def cases():
 
 def compare(graph, data, profile, key):
     inputs = [data[f"in{i}"] for i in range(len(graph.inputs))]
-    outputs = golden.run(graph, inputs, profile)
+    outputs = Golden(graph, profile).run(inputs)
     assert len(outputs) == len([name for name in data.files if name.startswith(key)])
     for position, output in enumerate(outputs):
         expected = data[f"{key}{position}"]
@@ -81,7 +81,7 @@ def mnist(tensor, count):
 def check_mnist(path, count):
     graph = read_model(path.with_name(path.name.replace(".mnist10k.npz", ".tflite")))
     images = mnist(graph.tensors[graph.inputs[0]], count)
-    output = golden.run(graph, [images])[0]
+    output = Golden(graph).run([images])[0]
     with np.load(path) as data:
         expected = data["ref"][:count]
     assert np.array_equal(output.reshape(expected.shape), expected)
@@ -117,7 +117,7 @@ def test_every_tensor_of_litert(name):
         info.min, info.max, (2, *tensor.shape), endpoint=True, dtype=tensor.dtype)
     made = [index for op in graph.operators for index in op.outputs]
     answer, = answers_of("litert", [Question(with_outputs(path.read_bytes(), made), [images])])
-    computed = golden.run(graph, [images], keep=True)
+    computed = Golden(graph).tensors([images])
     assert list(computed) == [*graph.inputs, *made]
     for index, values in zip(made, answer, strict=True):
         assert np.array_equal(values, computed[index]), graph.tensors[index].name
@@ -134,7 +134,7 @@ def test_tflm(name):
     shape = graph.tensors[graph.inputs[0]].shape
     images = np.random.default_rng(1).integers(-128, 128, (4, *shape), dtype=np.int8)
     answer, = answers_of("tflm", [Question(path.read_bytes(), [images])])
-    assert np.array_equal(golden.run(graph, [images], "tflm")[0], answer[0])
+    assert np.array_equal(Golden(graph, "tflm").run([images])[0], answer[0])
 
 
 # --- How it runs
@@ -153,22 +153,22 @@ def test_outputs_alone_or_every_tensor():
     graph = two_relus()
     x = np.arange(-9, 9, dtype=np.int8).reshape(3, 2, 3)
     y, z = np.maximum(x, 0), np.maximum(x, 0) * 2
-    assert [output.tolist() for output in golden.run(graph, [x])] == [z.tolist()]
-    kept = golden.run(graph, [x], keep=True)
+    assert [output.tolist() for output in Golden(graph).run([x])] == [z.tolist()]
+    kept = Golden(graph).tensors([x])
     assert {index: values.tolist() for index, values in kept.items()} == {
         0: x.tolist(), 1: y.tolist(), 2: z.tolist()}
 
 
 def test_images_are_taken_a_block_at_a_time(monkeypatch):
     monkeypatch.setattr("compiler.golden.engine.BLOCK_BYTES", 40)         # two images of 18 bytes
-    model = golden.Golden(two_relus())
+    model = Golden(two_relus())
     assert model.block == 2
     x = np.arange(-60, 60, dtype=np.int8).reshape(20, 2, 3)[:7]
     assert np.array_equal(model.run([x])[0], np.maximum(x, 0) * 2)
 
 
 def test_no_images_give_no_outputs():
-    output = golden.run(two_relus(), [np.empty((0, 2, 3), np.int8)])[0]
+    output = Golden(two_relus()).run([np.empty((0, 2, 3), np.int8)])[0]
     assert output.shape == (0, 2, 3) and output.dtype == np.int8
 
 
@@ -176,7 +176,7 @@ def test_outputs_may_be_inputs_and_used_again():
     graph = two_relus()
     graph = Graph("m", graph.tensors, graph.operators, (0,), (0, 1, 2))
     x = np.full((1, 2, 3), 5, np.int8)
-    assert [output.reshape(-1)[0] for output in golden.run(graph, [x])] == [5, 5, 10]
+    assert [output.reshape(-1)[0] for output in Golden(graph).run([x])] == [5, 5, 10]
 
 
 @pytest.mark.parametrize("inputs, message", [
@@ -188,7 +188,7 @@ def test_outputs_may_be_inputs_and_used_again():
 ])
 def test_wrong_inputs(inputs, message):
     with pytest.raises(ModelError) as caught:
-        golden.run(two_relus(), inputs)
+        Golden(two_relus()).run(inputs)
     assert str(caught.value) == message
 
 
@@ -197,13 +197,13 @@ def test_different_numbers_of_images():
     op = Operator(0, "ADD", (0, 1), (2,), {"fused_activation_function": "NONE"})
     graph = Graph("m", tensors, (op,), (0, 1), (2,))
     with pytest.raises(ModelError) as caught:
-        golden.run(graph, [np.zeros((3, 4), np.int8), np.zeros((2, 4), np.int8)])
+        Golden(graph).run([np.zeros((3, 4), np.int8), np.zeros((2, 4), np.int8)])
     assert str(caught.value) == "input 1 has 2 images, and input 0 has 3"
 
 
 def test_unknown_profile():
     with pytest.raises(ValueError) as caught:
-        golden.Golden(two_relus(), "xnnpack")
+        Golden(two_relus(), "xnnpack")
     assert str(caught.value) == "Profile must be one of litert, tflm, not 'xnnpack'"
 
 
@@ -211,9 +211,9 @@ def test_softmax_of_many_equal_values_where_litert_aborts():
     tensors = (int8("x", (4095,)), int8("y", (4095,), 1 / 256, -128))
     graph = Graph("m", tensors, (Operator(0, "SOFTMAX", (0,), (1,), {"beta": 1.0}),), (0,), (1,))
     x = np.zeros((1, 4095), np.int8)
-    assert (golden.run(graph, [x])[0] == -128).all()
+    assert (Golden(graph).run([x])[0] == -128).all()
     x[0, 7] = 127
-    output = golden.run(graph, [x])[0][0]
+    output = Golden(graph).run([x])[0][0]
     assert output[7] == 127 and np.delete(output, 7).max() == -128
 
 
@@ -222,7 +222,7 @@ def test_constants_are_shared_by_all_images():
     tensors = (int8("x", (2, 2)), int8("c", (2, 2), data=shape), int8("z", (2, 2)))
     op = Operator(0, "MAXIMUM", (0, 1), (2,), {})
     x = np.array([[[0, 9], [9, 0]], [[9, 0], [0, 9]]], np.int8)
-    output = golden.run(Graph("m", tensors, (op,), (0,), (2,)), [x])[0]
+    output = Golden(Graph("m", tensors, (op,), (0,), (2,))).run([x])[0]
     assert np.array_equal(output, np.maximum(x, shape))
 
 

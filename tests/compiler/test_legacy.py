@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.golden import run
+from compiler.golden import Golden
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.legacy import flip, to_int8
 from compiler.reader import read_model
@@ -54,4 +54,4 @@ def test_same_results(name):
     graph = to_int8(read_model(file))
     vectors = np.load(CONFORMANCE / "data" / f"{file.stem}.npz")
     inputs = [flip(vectors[f"in{index}"]) for index in range(len(graph.inputs))]
-    assert (flip(run(graph, inputs)[0]) == vectors["ref0"]).all()
+    assert (flip(Golden(graph).run(inputs)[0]) == vectors["ref0"]).all()

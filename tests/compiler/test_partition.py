@@ -5,7 +5,7 @@ import pytest
 
 from compiler.errors import ModelError
 from compiler.fold import drop_unused, fold_constants
-from compiler.golden import run
+from compiler.golden import Golden
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.legacy import flip
 from compiler.partition import partition
@@ -138,10 +138,10 @@ def test_parts_compute_the_whole(path, prologue, epilogue):
                for op in parts.device.operators for index in op.outputs)
 
     vectors = np.load(file.with_suffix(".npz"))
-    values = run(parts.prologue, [vectors["in0"]])
+    values = Golden(parts.prologue).run([vectors["in0"]])
     values = [flip(x) if flipped else x
               for x, flipped in zip(values, parts.flip_inputs, strict=True)]
-    values = run(parts.device, values)
+    values = Golden(parts.device).run(values)
     values = [flip(x) if flipped else x
               for x, flipped in zip(values, parts.flip_outputs, strict=True)]
-    assert (run(parts.epilogue, values)[0] == vectors["ref0"]).all()
+    assert (Golden(parts.epilogue).run(values)[0] == vectors["ref0"]).all()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.errors import DataError
-from compiler.golden import run
+from compiler.golden import Golden
 from compiler.ir import Quantization, Tensor
 from compiler.reader import read_model
 from sim import data
@@ -236,7 +236,7 @@ def test_reference_answers(name):
         pytest.skip(f"{name} is not in ../shared/models")
     graph = read_model(file)
     images = load(MNIST).images[:50]
-    got = run(graph, [quantize_input(images, graph.tensors[graph.inputs[0]])])[0]
+    got = Golden(graph).run([quantize_input(images, graph.tensors[graph.inputs[0]])])[0]
     reference = np.load(file.with_suffix(".mnist10k.npz"))["ref"][:50]
     assert (got.reshape(reference.shape) == reference).all()
 
