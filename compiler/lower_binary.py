@@ -67,7 +67,7 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
     # Channels are many, but of 256 values at most:
     values, which = np.unique(trailing(constant, output.shape).astype(np.int16),
                               return_inverse=True)
-    bias = None
+    bias: np.ndarray | int = 0
     if op.kind == "MUL":
         weights = values - graph.tensors[op.inputs[1 - position]].zero_point
         rules: Sequence[Staircase] = (mul_rule(graph, op, profile),) * len(values)

@@ -11,7 +11,7 @@ from compiler.layers import Image, Layer, Record, Window, ceil_div, images, larg
 from compiler.lower_window import window_layer
 from compiler.records import dot_product_records, grouped, without_zero_point
 from compiler.requantize import (
-    bias_of,
+    biases,
     padding_before,
     requantize_rules,
     source_of,
@@ -39,10 +39,9 @@ class Convolution:
     def of(cls, graph: Graph, op: Operator, weights: np.ndarray, profile: str,
            config: EngineConfig) -> "Convolution":
         """With ``weights`` ``[channels, ...]``."""
-        bias, zero_point = bias_of(op), graph.tensors[source_of(op)].zero_point
-        fields, records = dot_product_records(
-            op, requantize_rules(graph, op, profile), weights,
-            None if bias is None else graph.tensors[bias].data, zero_point, config)
+        zero_point = graph.tensors[source_of(op)].zero_point
+        fields, records = dot_product_records(op, requantize_rules(graph, op, profile), weights,
+                                              biases(graph, op), zero_point, config)
         return cls(op, zero_point, fields, records, config)
 
     def layers(self, x: Image, y: Image, weights: np.ndarray, window: Window,

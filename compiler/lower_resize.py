@@ -29,7 +29,7 @@ def resize_bilinear(graph: Graph, op: Operator, place: dict[int, int], profile: 
         weights = weights_of(rows, columns)
         rule = AverageRounding(int(weights.sum()), -128, 127, is_legacy(graph, op))
         weights = np.broadcast_to(weights[..., None], (channels, *weights.shape, 1))
-        fields, records = dot_product_records(op, (rule,) * channels, weights, None, 0, config)
+        fields, records = dot_product_records(op, (rule,) * channels, weights, 0, 0, config)
         one = Convolution(op, 0, fields, records, config)
         for x, y in zip(images(source, place[op.inputs[0]]), images(output, place[op.outputs[0]]),
                         strict=True):

@@ -18,7 +18,7 @@ from compiler.numerics import (
     quantize_multiplier,
 )
 from compiler.requantize import (
-    bias_of,
+    biases,
     mean_axes,
     mean_rule,
     real_multiplier,
@@ -150,10 +150,3 @@ def accumulator_range(graph: Graph, op: Operator) -> tuple[np.ndarray, np.ndarra
         return (np.array([(low - source.zero_point) * count]),
                 np.array([(high - source.zero_point) * count]))
     return None
-
-
-def biases(graph: Graph, op: Operator) -> np.ndarray:
-    """Those of a convolution or dense layer, 0 where it has none."""
-    index = bias_of(op)
-    data = None if index is None else graph.tensors[index].data
-    return np.zeros(1, np.int64) if data is None else data.astype(np.int64).reshape(-1)

@@ -96,7 +96,7 @@ def check_sums(op: Operator, weight: int, config: EngineConfig) -> None:
 
 
 def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.ndarray,
-                        bias: np.ndarray | None, zero_point: int, config: EngineConfig
+                        bias: np.ndarray | int, zero_point: int, config: EngineConfig
                         ) -> tuple[dict[str, int], tuple[Record, ...]]:
     """Fields and records for sums of ``(x - zero point) * w``, of weights ``[channels, ...]``.
 
@@ -105,7 +105,7 @@ def dot_product_records(op: Operator, rules: Sequence[Staircase], weights: np.nd
     w = weights.reshape(len(weights), -1)
     above, below = (part(w, 0).sum(axis=1, dtype=np.int64) for part in (np.maximum, np.minimum))
     check_sums(op, int((above - below).max()), config)
-    added = np.zeros(len(w), np.int64) if bias is None else bias.astype(np.int64).reshape(-1)
+    added = np.zeros(len(w), np.int64) + bias
     least, most = (x - zero_point for x in INT8)
     return fit_records(op, rules, added, least * above + most * below + added,
                        most * above + least * below + added, config)

@@ -51,6 +51,15 @@ def bias_of(op: Operator) -> int | None:
     return op.inputs[position] if len(op.inputs) > position and op.inputs[position] >= 0 else None
 
 
+def biases(graph: Graph, op: Operator) -> np.ndarray:
+    """What a matrix product adds in each of its output's channels, int64: 0 without biases."""
+    index = bias_of(op)
+    data = None if index is None else graph.tensors[index].data
+    if data is None:
+        return np.zeros(graph.tensors[op.outputs[0]].shape[-1], np.int64)
+    return data.astype(np.int64).reshape(-1)
+
+
 def is_legacy(graph: Graph, op: Operator) -> bool:
     """Whether the kernel for uint8 computes ``op``, also where compiler/legacy.py made it int8."""
     return graph.tensors[source_of(op)].dtype == "uint8" or "legacy_uint8" in op.options

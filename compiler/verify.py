@@ -13,7 +13,7 @@ from compiler.binary import BINARY_KINDS
 from compiler.errors import ShapeError
 from compiler.finding import Finding, Violation, apply
 from compiler.flatbuffer import first_few
-from compiler.ir import Graph, Operator, Tensor
+from compiler.ir import Graph, Operator
 from compiler.kinds import BYTES, DOT_PRODUCTS, POOLS, REDUCTIONS, SAME_SHAPE, WINDOWS, channel_axis
 from compiler.moves import JOINS, MOVES, PARAMETERS, PARTS, moved_positions
 from compiler.requantize import bias_of
@@ -65,13 +65,6 @@ def activations(op: Operator) -> tuple[int, ...]:
     if op.kind == "TRANSPOSE_CONV":
         return (2,)
     return (0, 1) if op.kind in (*BINARY_KINDS, "BATCH_MATMUL") else (0,)
-
-
-def optional(graph: Graph, op: Operator, position: int) -> Tensor | None:
-    """An input that may be left out."""
-    if len(op.inputs) <= position or op.inputs[position] == -1:
-        return None
-    return graph.tensors[op.inputs[position]]
 
 
 def number_of_inputs(graph: Graph, op: Operator) -> Iterator[Violation]:

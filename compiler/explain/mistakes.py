@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from compiler.explain.site import Site
 from compiler.explain.steps import Work, clamp, round_away, signed
 from compiler.ir import Tensor
-from compiler.multipliers import biases
-from compiler.requantize import output_range, weight_scales
+from compiler.requantize import biases, output_range, weight_scales
 
 
 def mistakes(site: Site, done: Work) -> Iterator[tuple[str, Work]]:
@@ -18,8 +17,7 @@ def mistakes(site: Site, done: Work) -> Iterator[tuple[str, Work]]:
     s1, s3 = site.source.scale, site.output.scale
     s2 = weight_scales(weights_of(site), channel + 1)[channel]
     zero, acc = site.output.zero_point, done.acc
-    added = biases(site.graph, site.op)
-    bias = int(added[channel if len(added) > 1 else 0])
+    bias = int(biases(site.graph, site.op)[channel])
     raw = sum(int(term.x) * int(term.w or 0) for term in done.terms)
 
     work = Work()

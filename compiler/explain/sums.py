@@ -6,10 +6,10 @@ import numpy as np
 
 from compiler.explain.site import Site, window
 from compiler.explain.steps import Term, Work, clamp, requantize, signed
-from compiler.multipliers import biases
 from compiler.numerics import integer_range
 from compiler.requantize import (
     average_rule,
+    biases,
     dot_product_rules,
     mean_axes,
     mean_rule,
@@ -73,8 +73,7 @@ def dot_product(site: Site) -> Work:
     work.step("sum", "sum of (x - Z1) * (w - Z2)", f"{len(work.terms)} products, Z1 = {x_zero}, "
               f"Z2 = {w_zero}", total)
     channel = site.element[-1]
-    added = biases(site.graph, site.op)
-    bias = int(added[channel if len(added) > 1 else 0])
+    bias = int(biases(site.graph, site.op)[channel])
     acc = work.whole("acc", "sum + bias", f"{signed(total)} + {signed(bias)}", total + bias)
     rule = dot_product_rules(site.graph, site.op, site.profile)[channel]
     scale = weight_scales(weights, channel + 1)[channel]

@@ -47,12 +47,12 @@ class Requantizer:
     ``rules`` are those of one operator, of one kind, zero point and range.
     """
 
-    def __init__(self, rules: Sequence[Staircase], bias: np.ndarray | None, dtype: str) -> None:
+    def __init__(self, rules: Sequence[Staircase], bias: np.ndarray, dtype: str) -> None:
         self.dtype = dtype
         self.channels = len(rules)
         self.rows = max(1, PASS // self.channels)
         self.low, self.high, self.zero_point = rules[0].low, rules[0].high, zero_point_of(rules[0])
-        self.bias = np.zeros(self.channels, np.int64) if bias is None else bias.astype(np.int64)
+        self.bias = bias.astype(np.int64)
         floats = [rule for rule in rules if isinstance(rule, Float64Rounding)]
         if floats:
             self.scale = self.tile(np.array([rule.scale for rule in floats]))

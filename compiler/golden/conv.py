@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compiler.golden.accumulate import Requantizer, centred, float_type
-from compiler.golden.kernel import Kernel, blocks, constant, has_input
+from compiler.golden.kernel import Kernel, blocks, constant
 from compiler.ir import Graph, Operator
-from compiler.requantize import dot_product_rules, padding_before, weight_zero_point
+from compiler.requantize import biases, dot_product_rules, padding_before, weight_zero_point
 
 # Values of one block of unrolled windows, so that memory stays bounded and near the cache.
 BLOCK = 1 << 19
@@ -84,11 +84,7 @@ def conv_2d(graph: Graph, op: Operator, profile: str) -> Kernel:
     flat = weights.reshape(channels, -1)
     dtype = float_type(flat, source)
     matrices = [part.T.astype(dtype) for part in np.split(flat, groups)]
-    requantize = Requantizer(
-        dot_product_rules(graph, op, profile),
-        constant(graph, op, 2) if has_input(op, 2) else None,
-        output.dtype,
-    )
+    requantize = Requantizer(dot_product_rules(graph, op, profile), biases(graph, op), output.dtype)
     per_image = window.output[0] * window.output[1] * max(flat.shape[1], channels)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -116,11 +112,7 @@ def depthwise_conv_2d(graph: Graph, op: Operator, profile: str) -> Kernel:
     window = Window.of(op, (height, width), source.shape[1:3], output.shape[1:3])
     dtype = float_type(weights.reshape(-1, channels).T, source)
     taps = weights.astype(dtype)
-    requantize = Requantizer(
-        dot_product_rules(graph, op, profile),
-        constant(graph, op, 2) if has_input(op, 2) else None,
-        output.dtype,
-    )
+    requantize = Requantizer(dot_product_rules(graph, op, profile), biases(graph, op), output.dtype)
     per_image = max(window.output[0] * window.output[1], window.input[0] * window.input[1])
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
@@ -151,15 +143,11 @@ def transpose_conv(graph: Graph, op: Operator, profile: str) -> Kernel:
     window = Window.of(op, (height, width), output.shape[1:3], source.shape[1:3])
     dtype = float_type(weights.reshape(channels, -1), source)
     matrix = weights.transpose(3, 1, 2, 0).reshape(depth, -1).astype(dtype)
-    requantize = Requantizer(
-        dot_product_rules(graph, op, profile),
-        constant(graph, op, 3) if has_input(op, 3) else None,
-        output.dtype,
-    )
+    requantize = Requantizer(dot_product_rules(graph, op, profile), biases(graph, op), output.dtype)
     per_image = source.shape[1] * source.shape[2] * matrix.shape[1]
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
-        x = inputs[-1 if len(inputs) == 3 else 2].reshape(-1, *source.shape[1:])
+        x = inputs[2].reshape(-1, *source.shape[1:])
         result = np.empty((len(x), *output.shape[1:]), output.dtype)
         for part in blocks(len(x), BLOCK // per_image):
             images = len(x[part])

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.golden.accumulate import Requantizer, centred, float_type
-from compiler.golden.kernel import Kernel, blocks, constant, has_input
+from compiler.golden.kernel import Kernel, blocks, constant
 from compiler.ir import Graph, Operator
-from compiler.requantize import dot_product_rules, product_rule, weight_zero_point
+from compiler.requantize import biases, dot_product_rules, product_rule, weight_zero_point
 
 # Input values in one matrix product.
 BLOCK = 1 << 19
@@ -19,8 +19,7 @@ def fully_connected(graph: Graph, op: Operator, profile: str) -> Kernel:
     weights = constant(graph, op, 1).astype(np.int64) - weight_zero_point(graph, op)
     dtype = float_type(weights, source)
     matrix = weights.T.astype(dtype)
-    bias = constant(graph, op, 2) if has_input(op, 2) else None
-    requantize = Requantizer(dot_product_rules(graph, op, profile), bias, output.dtype)
+    requantize = Requantizer(dot_product_rules(graph, op, profile), biases(graph, op), output.dtype)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
         rows = inputs[0].reshape(-1, matrix.shape[0])

@@ -21,11 +21,6 @@ def constant(graph: Graph, op: Operator, position: int) -> np.ndarray:
     return data
 
 
-def has_input(op: Operator, position: int) -> bool:
-    """Whether an optional input is there."""
-    return len(op.inputs) > position and op.inputs[position] != -1
-
-
 def blocks(count: int, size: int) -> list[slice]:
     """``count`` things in slices of at most ``size``."""
     return [slice(first, min(first + size, count)) for first in range(0, count, max(1, size))]

@@ -8,7 +8,7 @@ from compiler.binary import add_rule
 from compiler.finding import Violation
 from compiler.ir import Graph, Operator
 from compiler.kinds import DOT_PRODUCTS, channel_axis
-from compiler.requantize import bias_of, source_of, weight_scales, weight_zero_point
+from compiler.requantize import biases, source_of, weight_scales, weight_zero_point
 
 
 def symmetric_weights(graph: Graph, op: Operator) -> Iterator[Violation]:
@@ -46,10 +46,7 @@ def narrow_accumulators(graph: Graph, op: Operator) -> Iterator[Violation]:
     taps = tuple(axis for axis in range(len(weights.shape)) if axis != channel)
     centred = np.abs(weights.data.astype(np.int16) - weight_zero_point(graph, op))
     sums = centred.sum(axis=taps, dtype=np.int64) * largest
-    bias = bias_of(op)
-    added = None if bias is None else graph.tensors[bias].data
-    if added is not None:
-        sums = sums + np.abs(added.astype(np.int64).reshape(-1))
+    sums += np.abs(biases(graph, op))
     if int(sums.max()) >= 2**31:
         yield op.inputs[1], f"up to {int(sums.max())} in channel {int(sums.argmax())}"
 
