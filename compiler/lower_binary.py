@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from compiler.binary import added_constants, binary_table, mul_rule
-from compiler.blocks import Step, blocks
+from compiler.blocks import blocks
 from compiler.errors import ModelError
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator, Tensor
@@ -19,6 +19,7 @@ from compiler.layers import (
     identity_records,
     shared_records,
 )
+from compiler.loops import Loop
 from compiler.lower_conv import Convolution
 from compiler.lower_vector import through_table
 from compiler.numerics import Staircase
@@ -80,7 +81,7 @@ def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
     fields, records = dot_product_records(op, rules, weights, bias, source.zero_point, config)
     one = Convolution(op, source.zero_point, fields, [records[k] for k in which], config)
     weights, channels = weights[which], len(which)
-    pixels = Step(math.prod(output.shape) // channels, channels, channels)
+    pixels = Loop(math.prod(output.shape) // channels, channels, channels)
     for block in blocks([pixels], config, place[op.inputs[position]], place[op.outputs[0]]):
         y, x = block.rows.count, block.pixels.count
         yield from one.layers(Image(block.source, y, x, channels),

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compiler.blocks import Step, blocks
+from compiler.blocks import blocks
 from compiler.ir import Graph, Operator
 from compiler.layers import Image, Layer, Window
+from compiler.loops import Loop
 from compiler.lower_conv import Convolution, weights_of
 from hw.config import EngineConfig
 
@@ -48,7 +49,7 @@ def product(one: Convolution, weights: np.ndarray, rows: int, source: int,
             output: int) -> Iterator[Layer]:
     """The product of ``rows`` and ``weights`` ``[channels, depth]``."""
     channels, depth = weights.shape
-    for block in blocks([Step(rows, depth, channels)], one.config, source, output):
+    for block in blocks([Loop(rows, depth, channels)], one.config, source, output):
         y, x = block.rows.count, block.pixels.count
         yield from one.layers(Image(block.source, y, x, depth), Image(block.output, y, x, channels),
                               weights.reshape(channels, 1, 1, depth), Window())

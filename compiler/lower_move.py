@@ -61,14 +61,14 @@ def same_bytes(one: np.ndarray, other: np.ndarray) -> bool:
 
 def copy_fields(part: Nest, config: EngineConfig) -> dict[str, int]:
     """The fields of a layer that walks such loops; at most two, and a third one over groups."""
-    fields = flat_fields(config, Mode.MAXIMUM, part.source, part.destination, part.run)
+    fields = flat_fields(config, Mode.MAXIMUM, part.source, part.output, part.run)
     last = part.run                              # bytes from the first to behind the last
-    for loop, count, source, destination in zip(
+    for loop, count, source, output in zip(
             part.loops, ("tiles", "rows", "groups"), ("tile_stride", "row_stride", "group_stride"),
             ("out_pixel", "out_row", None), strict=False):
         fields[count], fields[source] = loop.count - 1, loop.source
-        if destination is not None:
-            fields[destination] = loop.destination
+        if output is not None:
+            fields[output] = loop.output
         else:                                    # groups lie side by side
             fields |= {"channels": part.run - 1, "last_channels": part.run - 1}
         if count != "rows":                      # whose strides move the row's own address

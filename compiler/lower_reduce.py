@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from compiler.blocks import ONCE, Block, Step, blocks
+from compiler.blocks import ONCE, Block, blocks
 from compiler.errors import ModelError
 from compiler.ir import Graph, Operator
 from compiler.layers import (
@@ -20,6 +20,7 @@ from compiler.layers import (
     shared_records,
     window_fields,
 )
+from compiler.loops import Loop
 from compiler.numerics import Staircase
 from compiler.records import check_sums, fit_records
 from compiler.reduction import Reduction
@@ -28,7 +29,7 @@ from compiler.segments import segments
 from compiler.weights import array_weights, slots
 from hw.config import EngineConfig, Mode
 
-Taps = tuple[Step, Step]               # the loops over what is reduced: ky, kx
+Taps = tuple[Loop, Loop]               # the loops over what is reduced: ky, kx
 
 
 def average(graph: Graph, op: Operator, place: dict[int, int], profile: str,
@@ -51,13 +52,13 @@ def average(graph: Graph, op: Operator, place: dict[int, int], profile: str,
             fields, records = sum_records(op, average_rule(graph, op, count), count, 0, config)
             for x, y in zip(images(source, place[op.inputs[0]]),
                             images(output, place[op.outputs[0]]), strict=True):
-                taps, counts = tap_loops(op, [Step(row.taps, x.row_bytes, 0),
-                                              Step(column.taps, channels, 0)], (), config)
+                taps, counts = tap_loops(op, [Loop(row.taps, x.row_bytes, 0),
+                                              Loop(column.taps, channels, 0)], (), config)
                 block = Block(
                     x.address + row.start * x.row_bytes + column.start * channels,
                     y.address + row.first * y.row_bytes + column.first * channels,
-                    Step(row.count, strides[0] * x.row_bytes, y.row_bytes),
-                    Step(column.count, strides[1] * channels, channels))
+                    Loop(row.count, strides[0] * x.row_bytes, y.row_bytes),
+                    Loop(column.count, strides[1] * channels, channels))
                 yield sum_layer(op, block, channels, taps, 1, ones(channels, config), counts,
                                 fields, records, config, macs=channels * count)
 
@@ -79,7 +80,7 @@ def sums(graph: Graph, op: Operator, place: dict[int, int], profile: str,
         found = slots(np.ones((1, 1, 1, shape.run), np.int16), shape.run, config)
         assert found is not None
         words, run = found.words, found.run
-        taken = Step(found.taps_x, found.step_x, 0)  # of a run that is longer than a loop counts
+        taken = Loop(found.taps_x, found.step_x, 0)  # of a run that is longer than a loop counts
     taps, counts = tap_loops(op, shape.taps, [taken], config)
     for block in blocks(shape.kept, config, place[op.inputs[0]], place[op.outputs[0]]):
         yield sum_layer(op, block, shape.channels, taps, run, words, counts, fields, records,
@@ -90,7 +91,7 @@ def maxima(graph: Graph, op: Operator, place: dict[int, int], profile: str,
            config: EngineConfig) -> Iterator[Layer]:
     """REDUCE_MAX over any axes, in the vector unit."""
     shape = Reduction.of(graph.tensors[op.inputs[0]].shape, mean_axes(graph, op))
-    taps, _ = tap_loops(op, (*shape.taps, Step(shape.run, 1, 0)), (), config)
+    taps, _ = tap_loops(op, (*shape.taps, Loop(shape.run, 1, 0)), (), config)
     for block in blocks(shape.kept, config, place[op.inputs[0]], place[op.outputs[0]]):
         fields = walk_fields(block, shape.channels, taps, 1, Mode.MAXIMUM, config.word_bytes,
                              config)
@@ -98,7 +99,7 @@ def maxima(graph: Graph, op: Operator, place: dict[int, int], profile: str,
                     identity_records(config))
 
 
-def tap_loops(op: Operator, loops: Sequence[Step], taken: Sequence[Step],
+def tap_loops(op: Operator, loops: Sequence[Loop], taken: Sequence[Loop],
               config: EngineConfig) -> tuple[Taps, np.ndarray]:
     """``loops``, and those inside of them that are ``taken`` already, as the two that a tile has.
 
@@ -119,7 +120,7 @@ def tap_loops(op: Operator, loops: Sequence[Step], taken: Sequence[Step],
         length = count - (rows - 1) * on
         counts = np.ones((rows, length), np.int8)
         counts[1:, :length - on] = 0
-        return (Step(rows, on * step, 0), Step(length, step, 0)), counts
+        return (Loop(rows, on * step, 0), Loop(length, step, 0)), counts
     outer, inner = (ONCE, ONCE, *loops, *taken)[-2:]
     return (outer, inner), np.ones(math.prod(loop.count for loop in loops), np.int8)
 

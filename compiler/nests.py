@@ -10,26 +10,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compiler.loops import Loop, pieces
 from hw.config import EngineConfig
 
 MOST_TURNS = 1 << 10       # of a loop over rows or tiles
 
 
 @dataclass(frozen=True)
-class Loop:
-    """``count`` turns, so many bytes further on in the source and in the destination."""
-
-    count: int
-    source: int
-    destination: int
-
-
-@dataclass(frozen=True)
 class Nest:
-    """``run`` bytes side by side from ``source`` to ``destination``, in each turn of the loops."""
+    """``run`` bytes side by side from ``source`` to ``output``, in each turn of the loops."""
 
     source: int
-    destination: int
+    output: int
     run: int
     loops: tuple[Loop, ...]
 
@@ -55,7 +47,7 @@ def nest(destination: np.ndarray, source: np.ndarray, memory: np.ndarray) -> Nes
         if count > 1:
             loops.append(Loop(count, a, b))
     loops = merged(loops)
-    run = next((loop for loop in loops if (loop.source, loop.destination) == (1, 1)), None)
+    run = next((loop for loop in loops if (loop.source, loop.output) == (1, 1)), None)
     return Nest(first, last, run.count if run else 1,
                 tuple(loop for loop in loops if loop is not run))
 
@@ -64,8 +56,8 @@ def merged(loops: list[Loop]) -> list[Loop]:
     """The same with as few loops as can be: one that goes on where another ends is part of it."""
     for outer in loops:
         for inner in loops:
-            if (outer.source, outer.destination) == (inner.source * inner.count,
-                                                     inner.destination * inner.count):
+            if (outer.source, outer.output) == (inner.source * inner.count,
+                                                inner.output * inner.count):
                 rest = [loop for loop in loops if loop is not outer and loop is not inner]
                 return merged([*rest, replace(inner, count=inner.count * outer.count)])
     return loops
@@ -84,30 +76,22 @@ def passes(whole: Nest, config: EngineConfig) -> Iterator[Nest]:
     for turns in np.ndindex(*(loop.count for loop in loops[2:])):
         at = list(zip(turns, loops[2:], strict=True))
         yield Nest(whole.source + sum(turn * loop.source for turn, loop in at),
-                   whole.destination + sum(turn * loop.destination for turn, loop in at),
+                   whole.output + sum(turn * loop.output for turn, loop in at),
                    whole.run, (*loops[:2], *grouped))
 
 
-def cut(whole: Nest, long: Loop) -> list[Nest]:
+def cut(whole: Nest, long: Loop) -> Iterator[Nest]:
     """A loop of too many turns as two loops, and what is left over."""
-    rest = tuple(loop for loop in whole.loops if loop is not long)
-    times, left = divmod(long.count, MOST_TURNS)
-    parts = [replace(whole, loops=(
-        *rest, replace(long, count=MOST_TURNS),
-        *([Loop(times, long.source * MOST_TURNS, long.destination * MOST_TURNS)]
-          if times > 1 else [])))]
-    if left:
-        done = long.count - left
-        parts.append(replace(
-            whole, source=whole.source + done * long.source,
-            destination=whole.destination + done * long.destination,
-            loops=(*rest, *([replace(long, count=left)] if left > 1 else []))))
-    return parts
+    others = tuple(loop for loop in whole.loops if loop is not long)
+    for first, (*outer, inner) in pieces(long, MOST_TURNS):
+        loops = tuple(loop for loop in (inner, *outer) if loop.count > 1)
+        yield replace(whole, source=whole.source + first * long.source,
+                      output=whole.output + first * long.output, loops=(*others, *loops))
 
 
 def is_group(loop: Loop, whole: Nest, config: EngineConfig) -> bool:
-    """Whether the loop over groups can walk it: the runs lie side by side in the destination, and
-    less than a word apart in the source."""
-    return loop.destination == whole.run <= config.word_bytes \
+    """Whether the loop over groups can walk it: the runs lie side by side in the output, and less
+    than a word apart in the source."""
+    return loop.output == whole.run <= config.word_bytes \
         and loop.source <= config.word_bytes \
         and loop.count <= config.scratchpad_bytes // config.word_bytes

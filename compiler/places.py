@@ -163,7 +163,7 @@ class Placement:
                 continue
             copy = nest(destination, source, memory)
             copy = replace(copy, source=copy.source - starts[one],
-                           destination=copy.destination - starts[len(inputs) + other])
+                           output=copy.output - starts[len(inputs) + other])
             if not copy.loops and copy.run == self.size(op.outputs[other]):
                 self.place(op.outputs[other], inputs[one], copy.source)
             elif copy.size == self.size(inputs[one]):
@@ -177,9 +177,9 @@ class Placement:
         if old.root == new.root or self.size(tensor) != self.size(old.root):
             return
         if not copy.loops:
-            self.move_buffer(old.root, into, copy.destination)
+            self.move_buffer(old.root, into, copy.output)
             return
-        pitch = Pitch(copy.run, copy.loops[0].destination)
+        pitch = Pitch(copy.run, copy.loops[0].output)
         if len(copy.loops) == 1 and copy.loops[0].source == copy.run \
                 and self.whole.isdisjoint(group) \
                 and all(self.may_be_strided(other, set(group), op) for other in group) \
@@ -189,7 +189,7 @@ class Placement:
                 and pitch.keeps(self.graph.tensors[tensor].shape):
             strides = tuple(pitch.stride(stride) for stride in old.strides)
             for other in group:
-                self.places[other] = Place(new.root, new.offset + copy.destination, strides, pitch)
+                self.places[other] = Place(new.root, new.offset + copy.output, strides, pitch)
 
     def may_be_strided(self, tensor: int, group: set[int], op: Operator) -> bool:
         """Whether what makes a tensor can leave room, and only ``op``, or what makes another one of

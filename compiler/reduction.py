@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from compiler.blocks import Step
+from compiler.loops import Loop
 
 
 @dataclass(frozen=True)
@@ -11,9 +11,9 @@ class Reduction:
     """Loops over a tensor, the outermost first: over the ``kept`` axes, but for ``channels`` values
     side by side; and over the ``taps`` of each value, but for ``run`` bytes side by side."""
 
-    kept: tuple[Step, ...]
+    kept: tuple[Loop, ...]
     channels: int
-    taps: tuple[Step, ...]
+    taps: tuple[Loop, ...]
     run: int
 
     @classmethod
@@ -31,14 +31,14 @@ class Reduction:
             size, is_reduced = merged.pop()
             channels, run = (1, size) if is_reduced else (size, 1)
 
-        kept: list[Step] = []
-        taps: list[Step] = []
+        kept: list[Loop] = []
+        taps: list[Loop] = []
         source, output = channels * run, channels
         for size, is_reduced in reversed(merged):
             if is_reduced:
-                taps.insert(0, Step(size, source, 0))
+                taps.insert(0, Loop(size, source, 0))
             else:
-                kept.insert(0, Step(size, source, output))
+                kept.insert(0, Loop(size, source, output))
                 output *= size
             source *= size
         return cls(tuple(kept), channels, tuple(taps), run)

@@ -5,25 +5,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from compiler.loops import Loop
+
 LONGEST_PERIOD = 64
 
 
 @dataclass(frozen=True)
-class Step:
-    """``count`` times, so far on in the output and in the source."""
-
-    count: int
-    output: int
-    source: int
-
-
-@dataclass(frozen=True)
 class Run:
-    """Where the loops begin in the output and in the source; the outermost loop comes first."""
+    """Where the loops begin in the source and in the output; the outermost loop comes first."""
 
-    output: int
     source: int
-    loops: tuple[Step, ...]
+    output: int
+    loops: tuple[Loop, ...]
 
 
 def runs(indices: Sequence[int] | np.ndarray) -> list[Run]:
@@ -40,7 +33,7 @@ def runs(indices: Sequence[int] | np.ndarray) -> list[Run]:
                    if np.ptp(index[p:] - index[:-p]) == 0), None)
     if period:
         count = len(index) // period
-        outer = Step(count, period, int(index[period] - index[0]))
+        outer = Loop(count, int(index[period] - index[0]), period)
         repeated = [replace(run, loops=(outer, *run.loops))
                     for run in plain_runs(index[:period])]
         done = count * period
@@ -61,7 +54,7 @@ def plain_runs(index: np.ndarray) -> Iterator[Run]:
                 and values[end] - values[end - 1] == step:
             end += 1
         count, repeat = end - at, repeats[at]
-        yield Run(first, values[at], (Step(count, repeat, step), Step(repeat, 1, 0)))
+        yield Run(values[at], first, (Loop(count, step, repeat), Loop(repeat, 0, 1)))
         first += count * repeat
         at = end
 

@@ -17,9 +17,9 @@ def copied(whole: Nest, memory: np.ndarray) -> np.ndarray:
     for turns in np.ndindex(*(loop.count for loop in whole.loops)):
         source = whole.source + sum(
             turn * loop.source for turn, loop in zip(turns, whole.loops, strict=True))
-        destination = whole.destination + sum(
-            turn * loop.destination for turn, loop in zip(turns, whole.loops, strict=True))
-        memory[destination:destination + whole.run] = memory[source:source + whole.run].copy()
+        output = whole.output + sum(
+            turn * loop.output for turn, loop in zip(turns, whole.loops, strict=True))
+        memory[output:output + whole.run] = memory[source:source + whole.run].copy()
     return memory
 
 
