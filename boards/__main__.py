@@ -18,6 +18,7 @@ from compiler.errors import ModelError
 from compiler.exits import BOARD, DISAGREES, exit_code
 from compiler.numerics import PROFILES
 from compiler.targets import Store
+from hw.link.codec import OtherLength
 from sim.design import graph_of, image_of
 from sim.run import MODEL
 
@@ -205,7 +206,7 @@ def run_load(args: argparse.Namespace) -> int:
 def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     args = parser().parse_args(argv)
-    return exit_code(lambda: args.function(args), {BoardError: BOARD})
+    return exit_code(lambda: args.function(args), {BoardError: BOARD, OtherLength: BOARD})
 
 
 if __name__ == "__main__":

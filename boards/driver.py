@@ -7,7 +7,7 @@ from boards.window import PATIENCE, Answer, Window
 from compiler.errors import ModelError
 from compiler.image import Header
 from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
-from hw.link.codec import Frame, Status, Welcome
+from hw.link.codec import Frame, Status, Welcome, content
 from hw.link.receive import Reason, Type
 
 ATTEMPTS = 5                   # silences in a row, after which nobody is there
@@ -75,7 +75,8 @@ class Driver:
         data = bytearray()
         while len(data) < count:
             size = min(PIECE, count - len(data))
-            data += self.ask(Type.READ, _place(address + len(data), size), Type.BYTES).payload
+            part = self.ask(Type.READ, _place(address + len(data), size), Type.BYTES)
+            data += content(part, size, size)
             progress(size)
         return bytes(data)
 

@@ -13,6 +13,7 @@ from compiler.exits import DISAGREES, TOOL, exit_code
 from compiler.numerics import PROFILES
 from compiler.targets import DEFAULT, TARGETS, Target
 from hw.config import EngineConfig
+from hw.link.codec import OtherLength
 from sim import profiles, profiles_report, report
 from sim.board import SimulatedBoard
 from sim.compiled import SimulationError
@@ -194,7 +195,8 @@ def main(argv: list[str] | None = None) -> int:
     p = parser()
     args = p.parse_args(argv)
     return exit_code(lambda: command(p, args), {OracleError: TOOL, Stalled: DISAGREES,
-                                                SimulationError: DISAGREES})
+                                                SimulationError: DISAGREES,
+                                                OtherLength: DISAGREES})
 
 
 def command(p: argparse.ArgumentParser, args: argparse.Namespace) -> int:

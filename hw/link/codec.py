@@ -28,6 +28,11 @@ class Damaged(Exception):
     """Bytes that are no frame."""
 
 
+class OtherLength(Exception):
+    """A whole frame that does not hold what its type does; the text is one sentence for the user.
+    """
+
+
 def encode(frame: Frame) -> bytes:
     """The frame's bytes on the line, the zero that ends it included."""
     head = struct.pack("<BBH", VERSION << 4 | frame.type, frame.sequence, len(frame.payload))
@@ -79,6 +84,17 @@ STATUS = struct.Struct("<BBH")
 RESULT = struct.Struct("<BBHHII")
 
 
+def content(frame: Frame, least: int, most: int = LONGEST) -> bytes:
+    """The frame's payload; OtherLength where that has fewer bytes than ``least``, or more than
+    ``most``."""
+    count = len(frame.payload)
+    if not least <= count <= most:
+        raise OtherLength(f"the board's {frame.type.name} has {count} bytes, and this version's "
+                          f"{least}{' or more' if most > least else ''}; build its bitstream again "
+                          "with python -m boards build")
+    return frame.payload
+
+
 @dataclass(frozen=True)
 class Status:
     """What WELCOME, ACK, RESULT and NAK begin with. ``second``: flags, part or reason."""
@@ -89,10 +105,8 @@ class Status:
 
     @classmethod
     def parse(cls, frame: Frame) -> "Status":
-        """Damaged where the frame is too short for it."""
-        if len(frame.payload) < STATUS.size:
-            raise Damaged("too short")
-        return cls(*STATUS.unpack_from(frame.payload))
+        """OtherLength where the frame is too short for it."""
+        return cls(*STATUS.unpack_from(content(frame, STATUS.size)))
 
 
 @dataclass(frozen=True)
@@ -107,11 +121,10 @@ class Result:
 
     @classmethod
     def parse(cls, frame: Frame) -> "Result":
-        """Damaged where the frame is too short for it."""
-        if len(frame.payload) < RESULT.size:
-            raise Damaged("too short")
-        _, part, _, image, crc, cycles = RESULT.unpack_from(frame.payload)
-        return cls(part, image, crc, cycles, frame.payload[RESULT.size:])
+        """OtherLength where the frame is too short for it."""
+        found = content(frame, RESULT.size)
+        _, part, _, image, crc, cycles = RESULT.unpack_from(found)
+        return cls(part, image, crc, cycles, found[RESULT.size:])
 
 
 @dataclass(frozen=True)
@@ -149,11 +162,10 @@ class Welcome:
 
     @classmethod
     def parse(cls, frame: Frame) -> "Welcome":
-        """Damaged where it is of another length."""
-        if len(frame.payload) != STATUS.size + 96:
-            raise Damaged("of another length")
-        return cls(*STATUS.unpack_from(frame.payload), Info.parse(frame.payload[4:36]),
-                   frame.payload[36:])
+        """OtherLength where it is of another length."""
+        size = STATUS.size + 96
+        found = content(frame, size, size)
+        return cls(*STATUS.unpack_from(found), Info.parse(found[4:36]), found[36:])
 
     def has(self, flag: int) -> bool:
         """Whether a flag is set."""

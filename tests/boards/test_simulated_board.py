@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from plugged import BadLine, designed, plugged_in
+from plugged import BadLine, Shortened, designed, plugged_in
 from small_models import dense
 
 from boards.__main__ import main
@@ -16,6 +16,7 @@ from compiler.cycles import latencies
 from compiler.golden import Golden
 from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
+from hw.link.receive import Type
 from sim.board import SimulatedBoard
 
 BOARDS = ("icebreaker", "upduino", "hx8k", "ulx3s-85f")
@@ -106,6 +107,21 @@ def test_broken_off(folder, happens, says):
         with pytest.raises(BoardError) as refusal:
             list(answers)
     assert str(refusal.value) == says.replace("PORT", line.path)
+
+
+@pytest.mark.parametrize("kind, size, least", (
+    (Type.WELCOME, 40, "100"), (Type.ACK, 3, "4 or more"), (Type.RESULT, 13, "14 or more"),
+    (Type.BYTES, 9, "256")))
+def test_frames_of_another_length(capsys, folder, kind, size, least):
+    """Whole frames of a board of another version."""
+    first, inputs = folder / "first.tflite", ("--inputs", folder / "inputs.npy")
+    _, board = board_of("icebreaker", first)
+    with plugged_in(Shortened(board, kind, size)) as line:
+        port = (first, "--port", line.path)
+        command = ("load", *port) if kind == Type.BYTES else ("stream", *port, *inputs)
+        assert refused(capsys, 5, *command) \
+            == f"error: the board's {kind.name} has {size} bytes, and this version's {least}; " \
+               "build its bitstream again with python -m boards build"
 
 
 @pytest.mark.parametrize("name", ("icebreaker", "ulx3s-85f"))

@@ -5,9 +5,15 @@ import json
 
 import numpy as np
 import pytest
+from plugged import Shortened, designed
+from small_models import dense
 
+from hw.link.codec import Decoder
+from hw.link.receive import Type
 from sim.__main__ import main
-from sim.run import MODEL
+from sim.board import SimulatedBoard
+from sim.netlist.engine import NetlistEngine
+from sim.run import ENGINES, MODEL
 
 
 @pytest.mark.parametrize("board, manifest, slot, message", (
@@ -31,3 +37,19 @@ def test_refuses(capsys, tmp_path, board, manifest, slot, message):
     remedy = f"build it with python -m boards build {MODEL} --board {board}"
     assert (code, capsys.readouterr().err) \
         == (3, f"error: {message.format(folder=tmp_path, remedy=remedy)}\n")
+
+
+def test_frames_of_another_length(capsys, tmp_path, monkeypatch):
+    """A board of another version, which only its frames give away."""
+    model, images = tmp_path / "dense.tflite", tmp_path / "x.npy"
+    model.write_bytes(dense(24, 10))
+    np.save(images, np.zeros((1, 1, 24), np.int8))
+    found = designed("icebreaker", model)
+    engine = object.__new__(NetlistEngine)
+    engine.program, engine.decoder = found.program, Decoder()
+    engine.board = Shortened(SimulatedBoard(found.config, (found.image,)), Type.WELCOME, 40)
+    monkeypatch.setitem(ENGINES, "netlist", lambda job, program: engine)
+    code = main(["run", str(model), "--engine", "netlist", "--inputs", str(images)])
+    assert (code, *capsys.readouterr()) \
+        == (1, "", "error: the board's WELCOME has 40 bytes, and this version's 100; build its "
+                   "bitstream again with python -m boards build\n")

@@ -4,9 +4,12 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from compiler.targets import TARGETS
+from hw.link.codec import Decoder, encode
+from hw.link.receive import Type
 from sim.board import SimulatedBoard
 from sim.design import Design, design
 from sim.pty import Terminal
@@ -34,6 +37,20 @@ def plugged_in(board) -> Iterator[Terminal]:
     finally:
         if not stop.is_set():
             unplug()
+
+
+class Shortened:
+    """A board that sends no more than ``size`` bytes in a frame of one ``kind``."""
+
+    def __init__(self, board: SimulatedBoard, kind: Type, size: int):
+        self.board, self.kind, self.size = board, kind, size
+        self.machine, self.run, self.send = board.machine, board.run, board.send
+        self._decoder = Decoder()
+
+    def receive(self) -> bytes:
+        return b"".join(
+            encode(replace(frame, payload=frame.payload[:self.size]) if frame.type == self.kind
+                   else frame) for frame in self._decoder.feed(self.board.receive()))
 
 
 class BadLine:
