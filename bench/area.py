@@ -18,7 +18,6 @@ from pathlib import Path
 
 from boards.boards import BOARDS, Board
 from boards.build import rendered, synthesize
-from boards.tools import run_tool, tool_version
 from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
 from compiler.exits import TOOL
@@ -27,6 +26,7 @@ from compiler.size import LEAST_SCRATCHPAD, PARTS
 from compiler.targets import Store
 from hw.config import EngineConfig
 from sim.design import Design, system_config
+from sim.tools import run_tool, tool_version
 
 FOLDER = Path("build") / "area"
 NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),

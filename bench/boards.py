@@ -16,9 +16,9 @@ from pathlib import Path
 from bench.models import published
 from boards.boards import BOARDS
 from boards.build import build
-from boards.tools import tool_version
 from compiler.errors import ModelError, ToolError
 from sim.run import MODEL
+from sim.tools import tool_version
 
 THREE = ("icebreaker", "hx8k", "ulx3s-85f")
 # nextpnr's names, by the table's columns.

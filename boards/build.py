@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from boards.boards import Board
-from boards.tools import last_error, run_tool, tool_version
 from boards.top import Top
 from compiler.cycles import predict
 from compiler.errors import ToolError
 from compiler.program import input_bytes, manifest, output_bytes, write_whole
 from compiler.targets import line_images_per_second
 from sim.design import Design, design
+from sim.tools import last_error, run_tool, tool_version
 
 SEEDS = 4                      # that are tried before timing counts as not met
 AT_A_TIME = 2                  # nextpnr runs side by side

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from boards.boards import BOARDS
 from boards.ports import overview
-from boards.tools import tool_version
+from sim.tools import tool_version
 
 PROGRAMMERS = ("openFPGALoader", "iceprog", "dfu-util")
 PACKAGES = ("amaranth", "amaranth-boards", "pyserial", "cobs", "numpy")

@@ -16,10 +16,9 @@ from hw.config import EngineConfig
 from hw.link.codec import OtherLength
 from sim import profiles, profiles_report, report
 from sim.board import SimulatedBoard
-from sim.compiled import SimulationError
+from sim.compiled import SimulationError, UnsupportedDesign
 from sim.design import design
 from sim.device import Stalled
-from sim.oracles import OracleError
 from sim.pty import Terminal
 from sim.run import MODEL, Job, run
 
@@ -56,7 +55,8 @@ interrupted.
 """
 EXIT_CODES = """\
 exit codes: 0 every byte agrees; 1 the engine ran, but disagrees with the golden model or stopped;
-2 wrong usage; 3 the model or a file is invalid or not supported; 130 interrupted.
+2 wrong usage; 3 the model or a file is invalid or not supported; 4 a tool is missing or failed, or
+its netlist has what is not simulated; 130 interrupted.
 """
 
 
@@ -194,9 +194,9 @@ def main(argv: list[str] | None = None) -> int:
     """The exit code."""
     p = parser()
     args = p.parse_args(argv)
-    return exit_code(lambda: command(p, args), {OracleError: TOOL, Stalled: DISAGREES,
-                                                SimulationError: DISAGREES,
-                                                OtherLength: DISAGREES})
+    return exit_code(lambda: command(p, args), {
+        UnsupportedDesign: TOOL, Stalled: DISAGREES, SimulationError: DISAGREES,
+        OtherLength: DISAGREES})
 
 
 def command(p: argparse.ArgumentParser, args: argparse.Namespace) -> int:

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import tflite
 
+from compiler.errors import ToolError
+
 OUTPUTS_SLOT = 8                                 # of SubGraph.outputs in its vtable
 INSTALL = "install both references with python -m pip install -e '.[oracle]'"
 
@@ -41,10 +43,6 @@ RUNTIMES = {runtime.name: runtime for runtime in (
 )}
 
 
-class OracleError(Exception):
-    """A runtime that is not there; the text is one sentence for the user."""
-
-
 @dataclass(frozen=True)
 class Question:
     """A model's bytes, and its inputs ``[N, *shape]``."""
@@ -58,11 +56,11 @@ Answer = list[np.ndarray] | str
 
 
 def check_installed() -> None:
-    """OracleError where one of the runtimes is missing."""
+    """ToolError where one of the runtimes is missing."""
     for runtime in RUNTIMES.values():
         if importlib.util.find_spec(runtime.module) is None:
-            raise OracleError(f"{runtime.package} is not installed, which holds {runtime.title}; "
-                              f"{INSTALL}")
+            raise ToolError(f"{runtime.package} is not installed, which holds {runtime.title}; "
+                            f"{INSTALL}")
 
 
 def ask(runtime: str, questions: Sequence[Question],

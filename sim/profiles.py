@@ -62,7 +62,7 @@ class Verdict:
 
 
 def compare(model: Path, data: str, inputs: Path | None, limit: int | None) -> Verdict:
-    """Runs ``model`` everywhere. OracleError where a runtime is not installed."""
+    """Runs ``model`` everywhere. ToolError where a runtime is not installed."""
     check_installed()
     graph = simplified(read_model(model))
     check(graph)

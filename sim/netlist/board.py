@@ -1,6 +1,5 @@
 """A board's routed netlist on the bench of simulated boards, with line and flash chip."""
 
-import json
 import re
 from pathlib import Path
 
@@ -60,10 +59,10 @@ class RoutedBoard(wiring.Component):
         return m
 
 
-def load_board(routed_json: Path, folder: Path, config: SystemConfig) -> Design:
+def load_board(routed: dict, folder: Path, config: SystemConfig) -> Design:
     """Compiles the netlist that nextpnr-ice40 has written of a board with ``config``, for a
     ``sim.board.SimulatedBoard``. As ``sim.netlist.load`` otherwise."""
-    chip = circuit(json.loads(routed_json.read_text()))
+    chip = circuit(routed)
     ports = {name: port["direction"] for name, port in chip["modules"][CHIP]["ports"].items()}
     bench = BoardBench(config, RoutedBoard(ports))
     return Design(read_netlist(elaborate(chip, folder, rtlil.convert(bench, name="top"))))

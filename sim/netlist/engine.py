@@ -31,9 +31,10 @@ class NetlistEngine:
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
             image = (folder / "slot.bin").read_bytes()
+            routed = json.loads((folder / "work" / "routed.json").read_text())
             clock_hz, board = manifest["clock_hz"], manifest["board"]
-        except (OSError, ValueError, KeyError):
-            raise ModelError(f"{folder} holds no build; {remedy}") from None
+        except (OSError, ValueError, KeyError, TypeError):
+            raise ModelError(f"{folder} holds no whole build; {remedy}") from None
         if board != target.name:
             raise ModelError(f"{folder} holds a build for {board}, not {target.name}; {remedy}")
         if not target.stores[0].flash_dq:
@@ -43,8 +44,8 @@ class NetlistEngine:
         if found.image != image:
             raise ModelError(f"{folder} holds another model than {model.name}; {remedy}")
         self.program = found.program
-        routed = load_board(folder / "work" / "routed.json", folder / "work" / FOLDER, found.config)
-        self.board = SimulatedBoard(found.config, (image,), routed)
+        chip = load_board(routed, folder / "work" / FOLDER, found.config)
+        self.board = SimulatedBoard(found.config, (image,), chip)
         self.decoder = Decoder()
 
     def run(self, inputs: Sequence[np.ndarray],

