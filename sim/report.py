@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from compiler.cycles import latencies, predict
 from compiler.layer_time import CAUSES
-from compiler.program import Program
+from compiler.program import Prepared, Program
+from compiler.size import fit
 from sim.compare import Difference
 from sim.device import DeviceRun
 
@@ -53,11 +54,19 @@ class Report:
         few = predict(self.program, min(self.images, PREDICTED_IMAGES))
         return few.total + (self.images - len(few.ends)) * few.per_image
 
+    @cached_property
+    def on_board(self) -> Program | None:
+        """The program of the board's build, whose engine has nothing that the model does not need;
+        of another array, the same one."""
+        if self.program is None or self.job.config != self.job.target.engine:
+            return self.program
+        prepared = Prepared(self.program.graph, self.program.partition)
+        return fit(prepared, self.job.target, self.job.profile)
+
     @property
     def predicted_after_input(self) -> list[int] | None:
         """On the board, from an image's last byte of input to its last byte of output."""
-        return None if self.program is None \
-            else latencies(self.program, self.job.target)
+        return None if self.on_board is None else latencies(self.on_board, self.job.target)
 
     @property
     def cycles_per_image(self) -> float | None:
@@ -69,15 +78,15 @@ class Report:
 
     @cached_property
     def board_cycles_per_image(self) -> int | None:
-        """The same with the tape coming from where the board has it; predicted."""
-        return None if self.program is None \
-            else predict(self.program, PREDICTED_IMAGES, self.job.target).per_image
+        """The same of the board's build, its tape coming from where the board has it; predicted."""
+        return None if self.on_board is None \
+            else predict(self.on_board, PREDICTED_IMAGES, self.job.target).per_image
 
     @property
     def in_flash(self) -> bool:
         """Whether the board keeps the tape in its flash chip."""
-        return self.program is not None \
-            and self.job.target.store_for(self.program.config, self.program.tape).flash_dq > 0
+        return self.on_board is not None \
+            and self.job.target.store_for(self.on_board.config, self.on_board.tape).flash_dq > 0
 
     @property
     def images_per_second(self) -> float | None:

@@ -148,6 +148,19 @@ def test_json(capsys):
     assert sum(row["cycles"] for row in found["layers"]) == found["cycles_per_image"]
 
 
+def test_one_prediction(capsys, tmp_path):
+    """What a board would reach is what ``check`` says, of the engine that a build chooses."""
+    np.save(tmp_path / "x.npy", np.zeros((1, 1, 784), np.float32))
+    for board in ("icebreaker", "hx8k"):
+        assert main(["run", str(DENSE), "--inputs", str(tmp_path / "x.npy"), "--board", board,
+                     "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert compiler_main(["check", str(DENSE), "--board", board, "--json"]) == 0
+        checked, = json.loads(capsys.readouterr().out)["boards"]
+        assert found["board_cycles_per_image"] == checked["cycles_per_image"]
+        assert found["images_per_second"] == checked["images_per_second_on_chip"]
+
+
 @pytest.mark.parametrize("name", ["mnist_cnn_int8", "mnist_cnn_uint8", "mnist_dense_qat_float_io"])
 def test_inputs_and_outputs(capsys, tmp_path, name):
     """Arrays in, arrays out, in the model's own types."""
