@@ -5,10 +5,10 @@ import shutil
 from importlib.metadata import PackageNotFoundError, version
 
 from boards.boards import BOARDS
-from boards.ports import overview
+from boards.ports import candidates, overview
 from sim.tools import tool_version
 
-PROGRAMMERS = ("openFPGALoader", "iceprog", "dfu-util")
+PROGRAMMERS = ("openFPGALoader", "iceprog")
 PACKAGES = ("amaranth", "amaranth-boards", "pyserial", "cobs", "numpy")
 
 
@@ -24,7 +24,6 @@ def examine() -> dict:
     """Tools, packages and ports; ``next`` are commands to type."""
     tools = {tool: tool_version(tool) for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")}
     programmers = {name: shutil.which(name) for name in PROGRAMMERS}
-    ports = overview()
     following = []
     missing = [tool for tool, found in tools.items() if not found]
     if missing:
@@ -32,11 +31,12 @@ def examine() -> dict:
     following.append("make bitstream BOARD=" + next(iter(BOARDS)))
     if not any(programmers.values()):
         following.append("apt install openfpgaloader   # or brew; nothing can program a board yet")
-    following.append("make flash" if ports else "python -m sim board   # no board is plugged in; "
-                     "this simulates one")
+    plugged_in = any(candidates(board) for board in BOARDS.values())
+    following.append("make flash" if plugged_in else "python -m sim board   # no port is known as "
+                     "a board's; this simulates one")
     return {"python": platform.python_version(), "system": platform.platform(),
             "tools": tools, "packages": {name: package_version(name) for name in PACKAGES},
-            "programmers": programmers, "ports": ports, "next": following}
+            "programmers": programmers, "ports": overview(), "next": following}
 
 
 def text(found: dict) -> str:

@@ -72,6 +72,21 @@ def test_doctor(capsys, plug):
     assert "next         make bitstream BOARD=icebreaker" in text.splitlines()
 
 
+def test_doctor_without_a_board(plug, tmp_path, monkeypatch):
+    """A port of nobody, and a programmer that programs none of these boards, are not enough."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    tool(tmp_path, "dfu-util", "")
+    plug(Port("/dev/ttyS0"))
+    monkeypatch.setattr(doctor, "tool_version", lambda name: "1")
+    assert doctor.examine()["next"] == [
+        "make bitstream BOARD=icebreaker",
+        "apt install openfpgaloader   # or brew; nothing can program a board yet",
+        "python -m sim board   # no port is known as a board's; this simulates one"]
+    plug(Port("/dev/ttyUSB1", 0x0403, 0x6010, "1-2:1.1"))
+    tool(tmp_path, "iceprog", "")
+    assert doctor.examine()["next"] == ["make bitstream BOARD=icebreaker", "make flash"]
+
+
 def test_port_of_the_second_channel(plug):
     """Of an FTDI chip with two channels, the second one is the board's line."""
     plug(Port("/dev/ttyUSB0", 0x0403, 0x6010, "1-2:1.0"), Port("/dev/ttyUSB3", 1, 2, "1-3"),
