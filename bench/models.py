@@ -1,7 +1,7 @@
 """Models on boards, beside what others have published: ``python -m bench.models [MODEL...]``.
 
 Without arguments, the shipped models. Cycles are predicted, with the tape where the board has it;
-``--simulate`` runs two images on the RTL as well, with the tape in memory, and compares that with
+``--simulate`` runs three images on the RTL as well, with the tape in memory, and compares that with
 the prediction for it. Images a second are those of the chip, at the board's clock (bench.boards
 has what was reached). The tables are Markdown, as the README has them.
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.peers import PEERS
-from compiler.cycles import predict
+from compiler.cycles import STEADY_IMAGES, steady_cycles
 from compiler.errors import ModelError
 from compiler.program import Program
 from compiler.reader import read_model
@@ -27,7 +27,6 @@ from sim.rtl import RtlEngine
 
 SHIPPED = sorted((Path(__file__).parents[1] / "models").glob("*.tflite"))
 BOARDS = ("icebreaker", "hx8k", "ulx3s-25f", "ulx3s-85f")
-IMAGES = 2                       # the second one finds the engine as every later one does
 # The MLPerf Tiny models' files in mlcommons/tiny, and what `PEERS` calls them.
 KNOWN = {"kws_ref_model": "kws", "pretrainedResnet_quant": "resnet8", "vww_96_int8": "vww",
          "ad01_int8": "ad"}
@@ -37,10 +36,10 @@ COLUMNS = ("model", "cycles an image", "of the array", "images/s", "scratchpad",
 def agrees(program: Program) -> bool:
     """Whether the RTL takes the predicted cycles, with inputs of zero."""
     device = program.partition.device
-    inputs = [np.zeros((IMAGES, *device.tensors[index].shape), np.int8)
+    inputs = [np.zeros((STEADY_IMAGES, *device.tensors[index].shape), np.int8)
               for index in device.inputs]
     return RtlEngine(program, threads=1).run(inputs).cycles_per_image \
-        == predict(program, IMAGES).per_image
+        == steady_cycles(program)
 
 
 def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
@@ -50,7 +49,7 @@ def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
         store = store_of(program, target)
     except ModelError as error:
         return [model.stem, str(error).split("; ")[0], *[""] * (len(COLUMNS) - 2)], True
-    cycles = predict(program, IMAGES, target).per_image
+    cycles = steady_cycles(program, target)
     macs = sum(layer.macs for layer in program.layers)
     return [model.stem, f"{cycles:,}", f"{macs / cycles / target.engine.macs:.1%}",
             f"{target.clock_hz / cycles:,.0f}", f"{program.plan.peak_bytes:,}",

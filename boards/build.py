@@ -10,7 +10,7 @@ from pathlib import Path
 
 from boards.boards import Board
 from boards.top import Top
-from compiler.cycles import predict
+from compiler.cycles import steady_cycles
 from compiler.errors import ToolError
 from compiler.program import input_bytes, manifest, output_bytes, write_whole
 from compiler.targets import line_images_per_second
@@ -176,7 +176,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
     write_whole(out / "manifest.json", text.encode())
 
     counted = json.loads((folder / f"report{best.seed}.json").read_text())["utilization"]
-    cycles = predict(program, 3, board.target).per_image
+    cycles = steady_cycles(program, board.target)
     line = line_images_per_second(input_bytes(program), found.config.baud)
     report = {
         "board": board.name, "title": board.title, "model": program.graph.name,

@@ -24,6 +24,7 @@ from compiler.targets import Target
 from hw.config import START_CYCLES, STEPS, EngineConfig, Mode
 
 LONG = 1 << 40                                   # longer than anything takes
+STEADY_IMAGES = 3                                # from the third on, each takes as long as that one
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,11 @@ def predict(program: Program, images: int = 1, target: Target | None = None,
             spent.append(tuple(engine.spent))
             engine.end_tape()
     return Prediction(tuple(ends), tuple(given), spent[-1])
+
+
+def steady_cycles(program: Program, target: Target | None = None) -> int:
+    """What an image takes once the engine is under way."""
+    return predict(program, STEADY_IMAGES, target).per_image
 
 
 def latencies(program: Program, target: Target) -> list[int]:

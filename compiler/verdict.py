@@ -7,7 +7,7 @@ from typing import Any
 
 from compiler.allocate import Plan
 from compiler.area import KINDS, Estimate, estimate
-from compiler.cycles import Prediction, predict
+from compiler.cycles import STEADY_IMAGES, Prediction, predict
 from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.finding import Finding, Reasons
@@ -24,8 +24,6 @@ from compiler.rules import findings
 from compiler.size import fit, store_of
 from compiler.targets import TARGETS, Store, Target, line_images_per_second
 from hw.config import EngineConfig
-
-IMAGES = 3                     # from the third on, each takes as long as the one before
 
 
 @dataclass(frozen=True)
@@ -128,7 +126,7 @@ def on_board(found: Verdict, predicted: dict[tuple[EngineConfig, Store], Predict
     reasons = Reasons()
     store = target.store_for(program.config, program.tape)
     if (program.config, store) not in predicted:
-        predicted[program.config, store] = predict(program, IMAGES, target)
+        predicted[program.config, store] = predict(program, STEADY_IMAGES, target)
     prediction = predicted[program.config, store]
     with reasons.of():
         store = store_of(program, target)

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from compiler.cycles import latencies, predict
+from compiler.cycles import STEADY_IMAGES, Prediction, latencies, predict, steady_cycles
 from compiler.layer_time import CAUSES
 from compiler.program import Prepared, Program
 from compiler.size import fit
@@ -14,9 +14,6 @@ from sim.device import DeviceRun
 
 if TYPE_CHECKING:
     from sim.run import Job
-
-# From the third image on every image takes as long as the one before: the schedule is static.
-PREDICTED_IMAGES = 3
 
 
 @dataclass(frozen=True)
@@ -47,12 +44,16 @@ class Report:
         return self.equal == self.images
 
     @cached_property
+    def prediction(self) -> Prediction | None:
+        """The compiler's, of the first images; the schedule is static."""
+        return None if self.program is None \
+            else predict(self.program, min(self.images, STEADY_IMAGES))
+
+    @property
     def predicted_cycles(self) -> int | None:
-        """The compiler's count, from reset to the last output byte."""
-        if self.program is None:
-            return None
-        few = predict(self.program, min(self.images, PREDICTED_IMAGES))
-        return few.total + (self.images - len(few.ends)) * few.per_image
+        """From reset to the last output byte of all images."""
+        few = self.prediction
+        return few and few.total + (self.images - len(few.ends)) * few.per_image
 
     @cached_property
     def on_board(self) -> Program | None:
@@ -80,7 +81,7 @@ class Report:
     def board_cycles_per_image(self) -> int | None:
         """The same of the board's build, its tape coming from where the board has it; predicted."""
         return None if self.on_board is None \
-            else predict(self.on_board, PREDICTED_IMAGES, self.job.target).per_image
+            else steady_cycles(self.on_board, self.job.target)
 
     @property
     def in_flash(self) -> bool:
@@ -98,11 +99,11 @@ class Report:
     def layers(self) -> list[dict[str, Any]]:
         """A row for each layer; the passes of one that runs in several are added up. ``spent``
         has its cycles by their causes, which make up all of them."""
-        if self.schedule is None or self.program is None:
+        if self.schedule is None or self.prediction is None:
             return []
         rows = []
-        spent = predict(self.program, min(self.images, PREDICTED_IMAGES)).spent
-        passes_of = zip(self.program.layers, self.schedule.layer_cycles, spent, strict=True)
+        passes_of = zip(self.program.layers, self.schedule.layer_cycles, self.prediction.spent,
+                        strict=True)
         for (name, tensor), passes in itertools.groupby(
                 passes_of, lambda one: (one[0].name, one[0].tensor)):
             layers, cycles, causes = zip(*passes, strict=True)
