@@ -21,7 +21,7 @@ from boards.build import rendered, synthesize
 from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
 from compiler.exits import TOOL
-from compiler.program import write_whole
+from compiler.files import write_whole
 from compiler.size import LEAST_SCRATCHPAD, PARTS
 from compiler.targets import Store
 from hw.config import EngineConfig

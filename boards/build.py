@@ -12,7 +12,8 @@ from boards.boards import Board
 from boards.top import Top
 from compiler.cycles import steady_cycles
 from compiler.errors import ToolError
-from compiler.program import input_bytes, manifest, output_bytes, write_whole
+from compiler.files import write_whole
+from compiler.program import input_bytes, manifest, output_bytes
 from compiler.targets import line_images_per_second
 from sim.design import Design, design
 from sim.tools import last_error, run_tool, tool_version

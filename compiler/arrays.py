@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import DataError
+from compiler.files import check_writable, write_file
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Tensor
-from compiler.program import write_whole
 
 ARRAYS = (".npy", ".npz")
 
@@ -84,10 +84,7 @@ def check_outputs_path(path: Path, graph: Graph) -> None:
     if path.suffix == ".npy" and len(graph.outputs) > 1:
         raise DataError(f"{path} would hold one array, and the model has {len(graph.outputs)} "
                         f"outputs; name an .npz file")
-    if path.is_dir():
-        raise DataError(f"{path} cannot be written: it is a folder")
-    if not path.parent.is_dir():
-        raise DataError(f"{path} cannot be written: {path.parent} is not a folder")
+    check_writable(path)
 
 
 def write_outputs(path: Path, outputs: Sequence[np.ndarray]) -> None:
@@ -99,11 +96,3 @@ def write_outputs(path: Path, outputs: Sequence[np.ndarray]) -> None:
         named: dict[str, Any] = {f"out{position}": array for position, array in enumerate(outputs)}
         np.savez(content, **named)
     write_file(path, content.getvalue())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """The file with this content, or as it was before; DataError where it cannot be written."""
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise DataError(f"{path} cannot be written: {error.strerror}") from None

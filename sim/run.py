@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from compiler.arrays import check_outputs_path, read_inputs, write_file, write_outputs
+from compiler.arrays import check_outputs_path, read_inputs, write_outputs
 from compiler.errors import DataError, ModelError
+from compiler.files import write_file
 from compiler.fold import simplified
 from compiler.golden import Golden
 from compiler.ir import Graph

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from compiler.arrays import write_file
 from compiler.errors import DataError, ToolError
+from compiler.files import check_writable, write_file
 from compiler.quantize.bounds import check_bounds
 from compiler.quantize.data import first, read_data, read_labels
 from compiler.quantize.int8 import int8_model
@@ -70,10 +70,7 @@ def check_out(job: Job) -> None:
     """DataError, before any work is done, where the model could not be written, or would be
     written over what it is made from."""
     out = job.out
-    if out.is_dir():
-        raise DataError(f"{out} cannot be written: it is a folder")
-    if not out.parent.is_dir():
-        raise DataError(f"{out} cannot be written: {out.parent} is not a folder")
+    check_writable(out)
     for path in (job.model, job.calibration, job.labels, job.test):
         if path is not None and path.exists() and out.exists() and path.samefile(out):
             raise DataError(f"{out} cannot be written: it is what the model is made from; name "

@@ -1,12 +1,12 @@
 """IR text to machine code in this process, by way of a cache of object files."""
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
+
+from compiler.files import cache_folder, keep
 
 OPTIMIZATION = 2
 
@@ -20,7 +20,7 @@ class Code:
         if image is None:
             image = _compile(ir, machine)
             if cache:
-                _keep(ir, image)
+                keep(_cache_file(ir), hashlib.sha256(image).digest() + image)
         with llvm.parse_assembly("") as empty:
             self._engine = llvm.create_mcjit_compiler(empty.clone(), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(image))
@@ -54,12 +54,6 @@ def _compile(ir: str, machine: llvm.TargetMachine) -> bytes:
 # The cache: a file is the digest of an object file, then the object file. LLVM ends the process
 # over a bad object file, so a damaged one must not reach it.
 
-def cache_folder() -> Path:
-    """Where compiled objects are kept, for this user."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "systolite"
-
-
 def _cache_file(ir: str) -> Path:
     host = _host()
     identity = "\n".join([llvmlite.__version__, str(llvm.llvm_version_info), host["cpu"],
@@ -74,16 +68,3 @@ def _cached(ir: str) -> bytes | None:
         return None
     digest, image = content[:32], content[32:]
     return image if hashlib.sha256(image).digest() == digest else None
-
-
-def _keep(ir: str, image: bytes) -> None:
-    """Write under another name first: nobody sees half a file. No cache is no failure."""
-    path = _cache_file(ir)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-        with os.fdopen(handle, "wb") as file:
-            file.write(hashlib.sha256(image).digest() + image)
-        os.replace(name, path)
-    except OSError:
-        pass

@@ -1,3 +1,5 @@
+import errno
+import os
 import random
 import re
 import threading
@@ -551,6 +553,16 @@ def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     assert compile_design(Described(COUNTER, count)).machine().run(3) == 3
+
+
+def test_a_cache_that_is_full(tmp_path, monkeypatch):
+    """Nothing of a file that could not be written stays there."""
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "replace", full)
+    assert compile_design(Described(COUNTER, count)).machine().run(3) == 3
+    assert list((tmp_path / "systolite").iterdir()) == []
 
 
 def test_key_names_the_content():

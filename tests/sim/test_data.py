@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.errors import DataError
+from compiler.files import cache_folder, keep
 from compiler.golden import Golden
 from compiler.ir import Quantization, Tensor
 from compiler.reader import read_model
@@ -100,7 +101,7 @@ def test_sample(tmp_path):
 def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    data._keep(data.cache_folder() / "x", b"x")
+    keep(cache_folder() / "x", b"x")
     assert (tmp_path / "file").read_text() == ""
 
 
