@@ -57,6 +57,12 @@ def partition(graph: Graph) -> Partition:
     # A tensor that the device only passes on goes through it all the same: one way for all.
     given = {index for index in entered | made if graph.tensors[index].dtype in BYTES}
     outputs = tuple(index for index in wanted if index in computed | given)
+    for index in wanted:
+        if index in entered - given:
+            tensor = graph.tensors[index]
+            raise ModelError(
+                f"tensor {shown(tensor.name)} is an input of {tensor.dtype} that is put out as it "
+                "is, and only int8 and uint8 pass through the engine; take it out of the outputs")
     read = _unique([index for op in middle for index in op.inputs] + list(outputs))
     known = (entered | made) - computed
     inputs = tuple(index for index in read if index in known)

@@ -20,7 +20,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import ArrayLike
 
-from compiler.numerics import DoubleRounding, Staircase
+from compiler.numerics import DoubleRounding, Float64Rounding, Staircase
 from compiler.slopes import Constraints, NoSlope, Problem, Widths, solve
 from compiler.thresholds import Stack, thresholds
 
@@ -175,7 +175,7 @@ class _Part:
 
 def _refuse_overflow(rules: Sequence[Staircase], acc_min: np.ndarray,
                      acc_max: np.ndarray) -> None:
-    """A left shift that overflows int32 is no staircase any more: TFLite wraps around there."""
+    """What overflows int32 is no staircase any more: TFLite wraps around there."""
     for channel, (rule, least, most) in enumerate(
             zip(rules, acc_min.tolist(), acc_max.tolist(), strict=True)):
         bound = max(-least, most + 1)
@@ -183,4 +183,9 @@ def _refuse_overflow(rules: Sequence[Staircase], acc_min: np.ndarray,
             raise StaircaseError(channel, (
                 f"shifts accumulators up to {bound - 1} left by {rule.shift}, which "
                 f"overflows the 32 bits that TFLite rounds in"))
+        # (Behind the product comes the zero point, less than 256.)
+        if isinstance(rule, Float64Rounding) and bound * rule.scale >= 2**31 - 256:
+            raise StaircaseError(channel, (
+                f"multiplies accumulators up to {bound - 1} by {rule.scale:g}, which overflows the "
+                "32 bits that TFLite rounds to"))
 

@@ -163,10 +163,10 @@ def hard_swish(source: Tensor, output: Tensor, x: np.ndarray) -> np.ndarray:
     if relu_shift > 0:
         r = saturate_16(r << 1)
     elif relu_shift < 0:
-        r = rounding_divide_by_pot(r, -relu_shift)
+        r = divide_by_pot_16(r, -relu_shift)
     r = (r + 32768) >> 1
     gated = np.minimum(truncated_divide(r * product, 1 << 15), 32767)
-    return rounding_divide_by_pot(gated, -output_shift) + output.zero_point
+    return divide_by_pot_16(gated, -output_shift) + output.zero_point
 
 
 def to_16(multiplier: int) -> int:
@@ -177,6 +177,11 @@ def to_16(multiplier: int) -> int:
 def saturate_16(x: np.ndarray) -> np.ndarray:
     """``x`` within int16."""
     return np.clip(x, -32768, 32767)
+
+
+def divide_by_pot_16(x: np.ndarray, exponent: int) -> np.ndarray:
+    """gemmlowp RoundingDivideByPOT for int16, which has no mask of 16 bits: it takes all ones."""
+    return np.where(x < 0, -1, 1) if exponent > 15 else rounding_divide_by_pot(x, exponent)
 
 
 def multiply_16(a: np.ndarray, b: int) -> np.ndarray:

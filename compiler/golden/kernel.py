@@ -22,5 +22,6 @@ def constant(graph: Graph, op: Operator, position: int) -> np.ndarray:
 
 
 def blocks(count: int, size: int) -> list[slice]:
-    """``count`` things in slices of at most ``size``."""
-    return [slice(first, min(first + size, count)) for first in range(0, count, max(1, size))]
+    """``count`` things in slices of at most ``size``, and of one at the least."""
+    size = max(1, size)
+    return [slice(first, min(first + size, count)) for first in range(0, count, size)]

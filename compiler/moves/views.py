@@ -59,7 +59,9 @@ def strided_slice(r: Request) -> Move:
         elif has("new_axis", entry):
             index.append(None)
         elif has("shrink_axis", entry):
-            index.append(first)
+            if stride < 0:                       # TFLite takes nothing then
+                raise ShapeError(f"{what} of {list(r.shape)}")
+            index.append(0 if has("begin", entry) else first)
         else:
             if r.options.get("offset"):
                 last += first

@@ -124,12 +124,12 @@ def fixed_output(graph: Graph, op: Operator) -> Iterator[Violation]:
 
 
 def bounded_hard_swish(graph: Graph, op: Operator) -> Iterator[Violation]:
-    """The input scale of HARD_SWISH must be below 128 times the output scale.
+    """The input scale of HARD_SWISH must be between 2^-20 and 128 times the output scale.
 
     Calibrate the model again, a scale is wrong.
     """
     source, output = graph.tensors[op.inputs[0]], graph.tensors[op.outputs[0]]
-    if source.scale >= 128 * output.scale:
+    if not 2**-20 * output.scale < source.scale < 128 * output.scale:
         yield op.outputs[0], f"{source.scale:g} in and {output.scale:g} out"
 
 

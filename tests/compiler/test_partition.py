@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -145,3 +146,12 @@ def test_parts_compute_the_whole(path, prologue, epilogue):
     values = [flip(x) if flipped else x
               for x, flipped in zip(values, parts.flip_outputs, strict=True)]
     assert (Golden(parts.epilogue).run(values)[0] == vectors["ref0"]).all()
+
+
+def test_refuses_floats_that_are_only_passed_on():
+    graph = chain(F, "QUANTIZE", I8, "RELU", I8)
+    with pytest.raises(ModelError) as error:
+        partition(replace(graph, outputs=(2, 0)))
+    assert str(error.value) == (
+        "tensor 't0' is an input of float32 that is put out as it is, and only int8 and uint8 pass "
+        "through the engine; take it out of the outputs")

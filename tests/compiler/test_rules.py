@@ -432,8 +432,9 @@ WRONG = [
      "smallest zero point, that of TANH and of L2_NORMALIZATION 1/128 and the zero point in the "
      "middle; found 0.00390625 and 0; quantize the model again, TFLite's specification fixes both"),
     (graph_of("HARD_SWISH", y={"quantization": Quantization((0.003,), (0,))}),
-     "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be below 128 times "
-     "the output scale; found 0.5 in and 0.003 out; calibrate the model again, a scale is wrong"),
+     "operator 0 HARD_SWISH, tensor 'y': the input scale of HARD_SWISH must be between 2^-20 "
+     "and 128 times the output scale; found 0.5 in and 0.003 out; calibrate the model again, a "
+     "scale is wrong"),
     (graph_of("EXP", x={"dtype": "uint8"}, y={"dtype": "uint8"}),
      "operator 0 EXP, tensor 'x': ABS, BATCH_MATMUL, ELU, EXP, LOG, NEG, RSQRT and SQRT must be of "
      "int8, for TFLite has none of uint8; found uint8; convert the model again, with a current "

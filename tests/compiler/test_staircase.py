@@ -147,6 +147,10 @@ def test_refuses_overflow():
             r"bits that TFLite rounds in$")) as caught:
         fit([double(0.1, 0), double(2.5, 0)], [-2**30] * 2, [2**30 - 1] * 2, HARDWARE)
     assert caught.value.channel == 1 and caught.value.reason.startswith("shifts accumulators")
+    with pytest.raises(StaircaseError, match=(
+            r"^channel 0 multiplies accumulators up to 40000 by 65000, which overflows the 32 bits "
+            r"that TFLite rounds to$")):
+        fit([Float64Rounding(65000.0, 0, -128, 127)], [-100], [40000], HARDWARE)
 
 
 def test_refuses_steps_beyond_the_digits():

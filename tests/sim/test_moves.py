@@ -89,8 +89,7 @@ def strided_slice(m, rng, moved):
                 begin[axis], end[axis] = int(rng.integers(n)), 0
                 strides[axis] = 1
                 end[axis] = begin[axis] + 1
-                masks["begin_mask"] &= ~(1 << axis)
-                index.append(begin[axis])
+                index.append(0 if masks["begin_mask"] >> axis & 1 else begin[axis])
             else:
                 index.append(slice(None if masks["begin_mask"] >> axis & 1 else begin[axis],
                                    None if masks["end_mask"] >> axis & 1 else end[axis],
@@ -245,6 +244,8 @@ LARGE = {
     "all masks": sliced({"new_axis_mask": 1, "ellipsis_mask": 4, "shrink_axis_mask": 8,
                          "begin_mask": 2, "end_mask": 18}, [0, 9, 0, 2, 1], [0, 0, 0, 3, 0],
                         [1, 2, 1, 1, 1], (1, 2, 4, 1)),
+    "the first of an axis": sliced({"begin_mask": 2, "shrink_axis_mask": 2}, [0, 3, 0, 0],
+                                   [3, 4, 5, 2], [1, 1, 1, 1], (3, 5, 2)),
     "from the beginning on": sliced({"offset": True}, [0, 1, 2, 0], [2, 2, 3, 1], [1, 1, 1, 1],
                                     (2, 2, 3, 1)),
 }

@@ -22,6 +22,10 @@ ALSO_UINT8 = set(KINDS) - {"EXP", "LOG", "ELU", "ABS", "NEG", "SQRT", "RSQRT"}
 SLOPES = (0.0, 0.01, 0.3, 0.99, 1.7, -0.4, 0.5)
 
 
+TINY = ((2.0**-11, 0.5), (2.0**-10, 1.0), (2.0**-9, 1.0), (2.8e-5, 0.0367), (2.0**-23, 1e-6),
+        (2.0**-24, 1e-7), (2.0**-28, 2.0**-10))
+
+
 def models(dtype: str) -> dict[str, tuple[bytes, list[np.ndarray]]]:
     found = {}
     middle = 128 if dtype == "uint8" else 0
@@ -45,6 +49,18 @@ def test_all_bytes(profile, tmp_path):
     cases = models("int8")
     refused = equal_to_runtime(profile, cases, tmp_path)
     assert {name[:-2] for name in refused} == LACKING[profile]
+
+
+@pytest.mark.parametrize("profile", ["litert", "tflm"])
+def test_hard_swish_of_tiny_scales(profile, tmp_path):
+    """Where its shifts leave int16."""
+    cases = {}
+    for k, (scale, out_scale) in enumerate(TINY):
+        model = OperatorModel("int8", scale, -5)
+        y = model.tensor((1, 256), scale=out_scale, zero_point=11)
+        model.operator("HARD_SWISH", [model.input((1, 256))], [y])
+        cases[f"m{k}"] = model.file(y), [np.arange(256, dtype=np.uint8).view(np.int8)[None, None]]
+    assert equal_to_runtime(profile, cases, tmp_path) == []
 
 
 def test_all_bytes_of_uint8(tmp_path):
