@@ -128,12 +128,18 @@ def where(examined: Examined) -> dict[int, str]:
     padded = drop_unused(fuse_pads(graph))
     fused = unfused - {op.index for op in padded.operators}
     ordered = padded if examined.prepared is None else drop_unused(reorder_weights(padded))
+    tables = {part.index: op.index for op in examined.device.operators if op.kind == "TABLE"
+              for part in op.options["parts"]}
     for op in graph.operators:
-        if op.index in fused:
+        if op.index in device:
+            continue
+        if op.index in tables:
+            found[op.index] = f"inside of operator {tables[op.index]}'s table"
+        elif op.index in fused:
             found[op.index] = "inside of the convolution that reads it"
         elif op.index in unfused - {other.index for other in ordered.operators}:
             found[op.index] = "the order of a dense layer's weights"
-        elif op.index not in device:
+        else:
             found[op.index] = "host"
     return found
 

@@ -6,6 +6,7 @@ from itertools import islice
 
 from compiler.allocate import Plan
 from compiler.binary import BINARY_KINDS
+from compiler.byte_functions import BYTE_FUNCTIONS
 from compiler.errors import ModelError
 from compiler.finding import Reasons
 from compiler.ir import Graph, Operator
@@ -26,7 +27,6 @@ from compiler.planning import ROOMY, plan_places
 from compiler.relocate import Irregular, relocated
 from compiler.stripes import Pair, interleaved
 from compiler.tables import fused_tables, loaded_once, through_tables
-from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig
 
 NO_PLAN: tuple[Plan, dict[int, Pair]] = Plan((), {}, 1, 0), {}
@@ -36,7 +36,7 @@ LOWER: dict[str, Callable[..., Iterator[Layer]]] = {
     "FULLY_CONNECTED": fully_connected, "BATCH_MATMUL": batch_matmul,
     "AVERAGE_POOL_2D": average, "MEAN": sums, "SUM": sums, "REDUCE_MAX": maxima,
     "MAX_POOL_2D": maximum, **dict.fromkeys(BINARY_KINDS, binary),
-    **dict.fromkeys(MOVES, moves), **dict.fromkeys(UNARY_KINDS, unary),
+    **dict.fromkeys(MOVES, moves), **dict.fromkeys(BYTE_FUNCTIONS, unary),
     "RESIZE_BILINEAR": resize_bilinear,
 }
 

@@ -21,7 +21,6 @@ from compiler.layers import (
 )
 from compiler.loops import Loop
 from compiler.lower_conv import Convolution
-from compiler.lower_vector import through_table
 from compiler.numerics import Staircase
 from compiler.records import (
     INT8,
@@ -39,25 +38,18 @@ from hw.config import EngineConfig, Mode
 
 def binary(graph: Graph, op: Operator, place: dict[int, int], profile: str,
            config: EngineConfig) -> Iterator[Layer]:
-    """ADD, SUB, MUL, PRELU, MAXIMUM and MINIMUM; what is computed has the output's shape.
+    """All of ADD, SUB, MUL, PRELU, MAXIMUM and MINIMUM that is a function of one byte (of a tensor
+    and one number, or of a tensor and a function of it); else ADD, SUB, MUL, MAXIMUM and PRELU of
+    two tensors, and ADD, SUB and MUL of a tensor and a constant.
 
-    A table of one input where the other is the same, or one number.
+    (compiler/byte_functions.py has the first; what is computed has the output's shape here.)
     """
-    table = binary_table(graph, op, profile)         # [256, 256] by the bytes of the inputs
-    constants = [graph.tensors[index].data for index in op.inputs]
-    if op.inputs[0] == op.inputs[1]:
-        yield through_table(graph, op, op.inputs[0], table.diagonal(), place, config)
-        return
-    for position, data in enumerate(constants):
-        if data is not None and data.size == 1:
-            byte = int(data.reshape(-1).view(np.uint8)[0])
-            yield through_table(graph, op, op.inputs[1 - position],
-                                table.take(byte, axis=position), place, config)
-            return
+    for position, index in enumerate(op.inputs):
+        data = graph.tensors[index].data
         if data is not None:
             yield from by_channel(graph, op, 1 - position, data, place, profile, config)
             return
-    yield paired(graph, op, table, place, profile, config)
+    yield paired(graph, op, place, profile, config)
 
 
 def by_channel(graph: Graph, op: Operator, position: int, constant: np.ndarray,
@@ -102,7 +94,7 @@ def repeated(constant: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ..
     return shape[next(axis for axis, size in enumerate(aligned) if size > 1):]
 
 
-def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int], profile: str,
+def paired(graph: Graph, op: Operator, place: dict[int, int], profile: str,
            config: EngineConfig) -> Layer:
     """Two computed tensors: the vector unit pairs their words."""
     one, two = (place[index] for index in op.inputs)
@@ -118,16 +110,17 @@ def paired(graph: Graph, op: Operator, table: np.ndarray, place: dict[int, int],
         more, records = product_records(graph, op, profile, config)
         fields |= more
     elif op.kind != "MAXIMUM":
-        more, records = sum_records(graph, op, table, config)
+        more, records = sum_records(graph, op, profile, config)
         fields |= more
     return Layer(str(op), op.index, op.outputs[0], fields, records)
 
 
-def sum_records(graph: Graph, op: Operator, table: np.ndarray, config: EngineConfig
+def sum_records(graph: Graph, op: Operator, profile: str, config: EngineConfig
                 ) -> tuple[dict[str, int], tuple[tuple[Record, ...], ...]]:
     """Of ADD, and of SUB as ``x1 + ~x2``: all bits flipped, a number less its zero point changes
     its sign."""
     first, second, output = (graph.tensors[index] for index in (*op.inputs, *op.outputs))
+    table = binary_table(graph, op, profile)         # [256, 256] by the bytes of the inputs
     flip = -1 if op.kind == "SUB" else 0
     zero_points = first.zero_point, second.zero_point ^ flip
     low, high = output_range(graph, op)

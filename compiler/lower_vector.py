@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from compiler.byte_functions import byte_function
 from compiler.ir import Graph, Operator
 from compiler.layers import (
     Layer,
@@ -15,7 +16,6 @@ from compiler.layers import (
     window_fields,
 )
 from compiler.requantize import output_range, padding_before
-from compiler.unary import unary_table
 from hw.config import EngineConfig, Mode
 
 
@@ -41,7 +41,7 @@ def maximum(graph: Graph, op: Operator, place: dict[int, int], profile: str,
 def unary(graph: Graph, op: Operator, place: dict[int, int], profile: str,
           config: EngineConfig) -> Iterator[Layer]:
     """Any function of one byte: a copy through the table unit."""
-    yield through_table(graph, op, op.inputs[0], unary_table(graph, op, profile), place, config)
+    yield through_table(graph, op, op.inputs[0], byte_function(graph, op, profile), place, config)
 
 
 def through_table(graph: Graph, op: Operator, source: int, table: np.ndarray,

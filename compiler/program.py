@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.allocate import Plan, verify
+from compiler.byte_functions import fold_byte_functions
 from compiler.decompose import decompose
 from compiler.errors import ModelError
 from compiler.files import write_whole
@@ -61,7 +62,7 @@ def prepare(model: str | Path | Graph) -> Prepared:
 def divided(graph: Graph) -> Prepared:
     """A graph that keeps the rules, between host and device."""
     parts = partition(drop_unused(reorder_weights(fuse_pads(graph))))
-    return Prepared(graph, replace(parts, device=decompose(parts.device)))
+    return Prepared(graph, replace(parts, device=fold_byte_functions(decompose(parts.device))))
 
 
 def assemble(prepared: Prepared, config: EngineConfig, profile: str, layers: Sequence[Layer],

@@ -5,15 +5,15 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from compiler.binary import BINARY_KINDS
+from compiler.byte_functions import BYTE_FUNCTIONS
 from compiler.layers import Layer, ceil_div
 from compiler.nests import MOST_TURNS
-from compiler.unary import UNARY_KINDS
 from hw.config import EngineConfig, Mode
 
 # Operators whose layers this file can do it to.
 MAKERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL",
           "AVERAGE_POOL_2D", "MEAN", "SUM", "MAX_POOL_2D", "REDUCE_MAX", *BINARY_KINDS,
-          *UNARY_KINDS)
+          *BYTE_FUNCTIONS)
 
 
 class Irregular(Exception):

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from compiler.byte_functions import BYTE_FUNCTIONS, byte_function
 from compiler.ir import Graph, Operator
 from compiler.layers import Layer
 from compiler.relocate import MAKERS
-from compiler.unary import UNARY_KINDS, unary_table
 
 
 def fused_tables(graph: Graph) -> dict[int, Operator]:
@@ -17,7 +17,7 @@ def fused_tables(graph: Graph) -> dict[int, Operator]:
     another operator's layers make."""
     readers = Counter(tensor for op in graph.operators for tensor in op.inputs)
     made = {tensor for op in graph.operators if op.kind in MAKERS for tensor in op.outputs}
-    return {tensor: op for op in graph.operators if op.kind in UNARY_KINDS
+    return {tensor: op for op in graph.operators if op.kind in BYTE_FUNCTIONS
             for tensor in op.inputs[:1] if tensor in made and readers[tensor] == 1
             and tensor not in graph.outputs}
 
@@ -26,7 +26,7 @@ def through_tables(layer: Layer, graph: Graph, fused: dict[int, Operator], profi
     """The layer with all functions behind it."""
     while layer.tensor in fused:
         op = fused[layer.tensor]
-        table = unary_table(graph, op, profile).astype(np.int8)
+        table = byte_function(graph, op, profile).astype(np.int8)
         if layer.table is not None:
             table = table[layer.table.view(np.uint8)]
         layer = replace(layer, name=f"{layer.name}, {op}", tensor=op.outputs[0],

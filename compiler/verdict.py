@@ -7,6 +7,7 @@ from typing import Any
 
 from compiler.allocate import Plan
 from compiler.area import KINDS, Estimate, estimate
+from compiler.byte_functions import fold_byte_functions
 from compiler.cycles import STEADY_IMAGES, Prediction, predict
 from compiler.decompose import decompose
 from compiler.errors import ModelError
@@ -88,7 +89,7 @@ def would_be_device(graph: Graph, broken: set[int | None]) -> Graph:
     inputs = tuple(sorted(read - made))
     outputs = tuple(sorted(made - read)) or inputs
     device = to_int8(replace(graph, operators=operators, inputs=inputs, outputs=outputs))
-    return device if None in broken else decompose(device, broken)
+    return device if None in broken else fold_byte_functions(decompose(device, broken), broken)
 
 
 def judge(examined: Examined, targets: Iterable[Target]) -> list[Verdict]:

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from compiler.binary import BINARY_KINDS, binary_table
+from compiler.byte_functions import BYTE_FUNCTIONS, byte_function
 from compiler.floats import FUNCTIONS, float_operator
 from compiler.golden.kernel import Kernel
 from compiler.ir import Graph, Operator
-from compiler.unary import UNARY_KINDS, unary_table
 
 
 def unary(graph: Graph, op: Operator, profile: str) -> Kernel:
@@ -16,7 +16,7 @@ def unary(graph: Graph, op: Operator, profile: str) -> Kernel:
     if graph.tensors[op.inputs[0]].dtype == "float32":
         function = float_operator(op, profile)
         return lambda inputs: [function(inputs[0])]
-    table = unary_table(graph, op, profile)
+    table = byte_function(graph, op, profile)
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
         return [np.take(table, np.ascontiguousarray(inputs[0]).view(np.uint8))]
@@ -43,6 +43,6 @@ def aligned(values: np.ndarray, rank: int) -> np.ndarray:
     return raw.reshape(len(values), *missing, *values.shape[1:])
 
 
-KERNELS = dict.fromkeys((*UNARY_KINDS, *FUNCTIONS), unary) \
+KERNELS = dict.fromkeys((*BYTE_FUNCTIONS, *FUNCTIONS), unary) \
     | dict.fromkeys(BINARY_KINDS, binary)
 del KERNELS["QUANTIZE"]                          # also from float: see edges

@@ -196,13 +196,17 @@ def test_where_operators_run(tmp_path):
     pooled = model.add("MAX_POOL_2D", (x,), (1, 2, 2, 2), filter_width=2, filter_height=2,
                        stride_w=2, stride_h=2)
     same = model.add("RELU", (pooled,), (1, 2, 2, 2))
-    total = model.add("ADD", (pooled, same), (1, 2, 2, 2))
-    flat = model.add("RESHAPE", (total, model.constant([1, 8])), (1, 8))
+    total = model.add("ADD", (model.input((1, 2, 2, 2)), same), (1, 2, 2, 2))
+    gate = model.tensor((1, 2, 2, 2), scale=1 / 256, zero_point=-128)
+    model.operator("LOGISTIC", (total,), (gate,))
+    gated = model.add("MUL", (total, gate), (1, 2, 2, 2))
+    flat = model.add("RESHAPE", (gated, model.constant([1, 8])), (1, 8))
     y = model.tensor((1, 8), scale=1 / 256, zero_point=-128)
     model.operator("SOFTMAX", (flat,), (y,), beta=1.0)
     found = inspected(written(tmp_path / "m.tflite", model.file(y)))["operators"]
     assert [(one["kind"], one["runs_on"]) for one in found] == [
         ("MAX_POOL_2D", "vector unit"), ("RELU", "table unit"), ("ADD", "vector unit, adding"),
+        ("LOGISTIC", "inside of operator 4's table"), ("MUL", "table unit"),
         ("RESHAPE", "view: the same bytes"), ("SOFTMAX", "host")]
 
 
