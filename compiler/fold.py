@@ -21,11 +21,6 @@ MOST_FOLDED, MOST_COPIES = 1 << 22, 1 << 12      # values in all, pieces of an o
 PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
-def fold(graph: Graph) -> Graph:
-    """All passes of this file."""
-    return drop_unused(fuse_pads(simplified(graph)))
-
-
 def simplified(graph: Graph) -> Graph:
     """What is left to compute: without constants, unused operators and islands of floats."""
     return drop_unused(fold_islands(drop_unused(fold_constants(graph))))

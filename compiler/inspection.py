@@ -5,7 +5,7 @@ second input) and output, as TensorFlow's documents call them.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Inspection:
 
     examined: Examined
     engine: EngineConfig
-    stories: tuple[Story, ...] = field(default=())
+    stories: tuple[Story, ...]
 
 
 def inspect(examined: Examined, engine: EngineConfig) -> Inspection:

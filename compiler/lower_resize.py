@@ -12,7 +12,7 @@ from compiler.lower_conv import Convolution
 from compiler.numerics import AverageRounding
 from compiler.records import dot_product_records
 from compiler.requantize import is_legacy
-from compiler.resize import phases, weights_of
+from compiler.resize import phase_weights, phases
 from hw.config import EngineConfig
 
 
@@ -26,7 +26,7 @@ def resize_bilinear(graph: Graph, op: Operator, place: dict[int, int], profile: 
     channels = source.shape[3]
     for rows, columns in product(*(phases(op.options, source.shape[axis], output.shape[axis])
                                    for axis in (1, 2))):
-        weights = weights_of(rows, columns)
+        weights = phase_weights(rows, columns)
         rule = AverageRounding(int(weights.sum()), -128, 127, is_legacy(graph, op))
         weights = np.broadcast_to(weights[..., None], (channels, *weights.shape, 1))
         fields, records = dot_product_records(op, (rule,) * channels, weights, 0, 0, config)

@@ -120,21 +120,6 @@ def save(program: Program, folder: Path) -> None:
     write_whole(folder / "manifest.json", text.encode())
 
 
-def load(folder: Path) -> tuple[dict, bytes]:
-    """``(manifest, tape)`` as saved; ModelError where they are not of one piece."""
-    try:
-        found = json.loads((folder / "manifest.json").read_text())
-        tape = (folder / "tape.bin").read_bytes()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds no built model: {error}; build one with "
-                         "python -m compiler build") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
-        raise ModelError(f"{folder / 'manifest.json'} is of another format than {FORMAT}; build "
-                         "the model again")
-    if hashlib.sha256(tape).hexdigest() != found.get("tape_sha256"):
-        raise ModelError(f"{folder / 'tape.bin'} is not the tape of its manifest.json; build the "
-                         "model again")
-    return found, tape
 
 
 def tensor_bytes(program: Program, tensor: int) -> int:

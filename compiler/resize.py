@@ -84,7 +84,7 @@ def phases(options: dict[str, Any], size_in: int, size_out: int) -> Iterator[Pha
             places = places[count:]
 
 
-def weights_of(rows: Phase, columns: Phase) -> np.ndarray:
+def phase_weights(rows: Phase, columns: Phase) -> np.ndarray:
     """The weights ``[rows, columns]`` of inputs in the least whole numbers, a power of two in all.
     """
     products = np.multiply.outer(rows.weights, columns.weights)
@@ -105,4 +105,4 @@ def has_small_weights(options: dict[str, Any], before: Sequence[int], after: Seq
             return False
     rows, columns = ({phase.weights: phase for phase in phases(options, *axis)}.values()
                      for axis in axes)
-    return all(weights_of(row, column).max() <= LARGEST for row in rows for column in columns)
+    return all(phase_weights(row, column).max() <= LARGEST for row in rows for column in columns)

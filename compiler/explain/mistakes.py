@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from compiler.explain.site import Site
 from compiler.explain.steps import Work, clamp, round_away, signed
-from compiler.ir import Tensor
 from compiler.requantize import biases, output_range, weight_scales
 
 
@@ -15,7 +14,7 @@ def mistakes(site: Site, done: Work) -> Iterator[tuple[str, Work]]:
     low, high = output_range(site.graph, site.op)
     channel = site.element[-1]
     s1, s3 = site.source.scale, site.output.scale
-    s2 = weight_scales(weights_of(site), channel + 1)[channel]
+    s2 = weight_scales(site.tensor(1), channel + 1)[channel]
     zero, acc = site.output.zero_point, done.acc
     bias = int(biases(site.graph, site.op)[channel])
     raw = sum(int(term.x) * int(term.w or 0) for term in done.terms)
@@ -35,11 +34,6 @@ def mistakes(site: Site, done: Work) -> Iterator[tuple[str, Work]]:
     work.step("y", "clamp(int(acc * M) + Z3)", f"clamp(int({product!r}) + {signed(zero)}, {low}, "
               f"{high})", work.value)
     yield "cut off instead of rounded", work
-
-
-def weights_of(site: Site) -> Tensor:
-    """The second input."""
-    return site.tensor(1)
 
 
 def scaled(work: Work, acc: int, multiplier: float, zero: int, low: int, high: int,

@@ -12,7 +12,7 @@ from compiler.explain.sums import (
     dot_product,
     matrix_product,
     maximum,
-    reduced_extreme,
+    reduced_maximum,
     reduction,
 )
 from compiler.explain.values import (
@@ -87,7 +87,7 @@ KINDS: dict[str, Callable[[Site], Work]] = {
                     dot_product),
     "BATCH_MATMUL": matrix_product, "AVERAGE_POOL_2D": average, "MAX_POOL_2D": maximum,
     "MEAN": reduction, "SUM": reduction,
-    "REDUCE_MAX": reduced_extreme, "REDUCE_MIN": reduced_extreme,
+    "REDUCE_MAX": reduced_maximum,
     "ADD": addition, "SUB": addition, "MUL": product,
     **dict.fromkeys(("PRELU", "MAXIMUM", "MINIMUM"), looked_up),
     **dict.fromkeys(("RELU", "RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "QUANTIZE"),

@@ -1,6 +1,6 @@
 """Operators that add up: convolutions, dense layers, pooling, reductions."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -139,13 +139,13 @@ def maximum(site: Site) -> Work:
     work = Work()
     o = site.op.options
     pool(site, work, o["filter_height"], o["filter_width"])
-    return extreme(site, work, max, *output_range(site.graph, site.op))
+    return largest(site, work, *output_range(site.graph, site.op))
 
 
-def extreme(site: Site, work: Work, choose: Callable, low: int, high: int) -> Work:
-    """The largest or smallest of the values that were read."""
-    found = choose(int(term.x) for term in work.terms)
-    work.step(choose.__name__, f"{choose.__name__} of x", f"{len(work.terms)} values", found)
+def largest(site: Site, work: Work, low: int, high: int) -> Work:
+    """The largest of the values that were read."""
+    found = max(int(term.x) for term in work.terms)
+    work.step("max", "max of x", f"{len(work.terms)} values", found)
     work.value = clamp(found, low, high)
     work.step("y", "clamp(x, low, high)", f"clamp({found}, {low}, {high})", work.value)
     return work
@@ -184,9 +184,8 @@ def reduction(site: Site) -> Work:
     return work
 
 
-def reduced_extreme(site: Site) -> Work:
-    """The largest value, of REDUCE_MIN the smallest."""
+def reduced_maximum(site: Site) -> Work:
+    """The largest value."""
     work = Work()
     reduced(site, work)
-    choose = max if site.op.kind == "REDUCE_MAX" else min
-    return extreme(site, work, choose, *integer_range(site.output.dtype))
+    return largest(site, work, *integer_range(site.output.dtype))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from compiler.explain.page import Explanation
-from compiler.explain.steps import Term, Work
+from compiler.explain.steps import Term, Work, signed
 from compiler.flatbuffer import shown
 from compiler.requantize import weight_zero_point
 
@@ -59,12 +59,7 @@ def row(found: Explanation, term: Term) -> list[str]:
         if site.op.kind == "BATCH_MATMUL" else weight_zero_point(site.graph, site.op)
     product = (int(term.x) - z1) * (term.w - z2)
     return [x, f"w{list(term.w_at)} = {term.w}",
-            f"({number(term.x)} - {bracketed(z1)}) * ({term.w} - {bracketed(z2)}) = {product}"]
-
-
-def bracketed(value: int) -> str:
-    """In brackets where it is negative."""
-    return f"({value})" if value < 0 else str(value)
+            f"({number(term.x)} - {signed(z1)}) * ({term.w} - {signed(z2)}) = {product}"]
 
 
 def steps(work: Work) -> Iterator[str]:

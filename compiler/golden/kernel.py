@@ -10,9 +10,6 @@ from compiler.ir import Graph, Operator
 # its outputs in the same form. Inputs that are left out (-1) are not in the list.
 Kernel = Callable[[list[np.ndarray]], Sequence[np.ndarray]]
 
-# Prepares the kernel of an operator for a profile.
-Prepare = Callable[[Graph, Operator, str], Kernel]
-
 
 def constant(graph: Graph, op: Operator, position: int) -> np.ndarray:
     """The data of a constant input."""

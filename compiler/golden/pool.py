@@ -105,14 +105,13 @@ def rescaled_sums(graph: Graph, op: Operator, rule: DoubleRounding) -> Kernel:
     return kernel
 
 
-def reduce_extreme(graph: Graph, op: Operator, profile: str) -> Kernel:
-    """REDUCE_MAX and REDUCE_MIN over any axes."""
+def reduce_max(graph: Graph, op: Operator, profile: str) -> Kernel:
+    """REDUCE_MAX over any axes."""
     output = graph.tensors[op.outputs[0]]
     axes = tuple(axis + 1 for axis in mean_axes(graph, op))
-    reduce = np.max if op.kind == "REDUCE_MAX" else np.min
 
     def kernel(inputs: list[np.ndarray]) -> Sequence[np.ndarray]:
-        return [reduce(inputs[0], axis=axes).reshape(-1, *output.shape)]
+        return [inputs[0].max(axis=axes).reshape(-1, *output.shape)]
 
     return kernel
 
@@ -122,6 +121,5 @@ KERNELS = {
     "AVERAGE_POOL_2D": average_pool_2d,
     "MEAN": mean,
     "SUM": sum_,
-    "REDUCE_MAX": reduce_extreme,
-    "REDUCE_MIN": reduce_extreme,
+    "REDUCE_MAX": reduce_max,
 }

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compiler.fold import drop_unused, fold, fold_constants, fuse_pads
+from compiler.fold import drop_unused, fold_constants, fuse_pads, simplified
 from compiler.ir import Graph, Operator, Quantization, Tensor
 from compiler.reader import read_model
 
@@ -46,6 +46,11 @@ def keras_reshape():
         Operator(3, "RESHAPE", (0, 7), (8,), {}),
     )
     return Graph("keras", tensors, operators, (0,), (8,))
+
+
+def fold(graph):
+    """All passes."""
+    return drop_unused(fuse_pads(simplified(graph)))
 
 
 def test_folds_computed_shapes():
