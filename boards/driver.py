@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from boards.line import BAUD, SILENCE, BoardError, Errors, Line
 from boards.window import PATIENCE, Answer, Window
 from compiler.errors import ModelError
-from compiler.image import Header
+from compiler.slot import Header
 from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
 from hw.link.codec import Frame, Status, Welcome, content
 from hw.link.receive import Reason, Type

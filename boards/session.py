@@ -9,9 +9,9 @@ import numpy as np
 from boards.boards import Board
 from boards.driver import Driver, model_header
 from boards.line import BoardError
-from compiler.image import Header, engine_hash
 from compiler.program import Program, compile_model, output_bytes
 from compiler.size import engines
+from compiler.slot import Header, engine_hash
 from compiler.targets import Target
 from hw.config import HEADER_BYTES
 from hw.link.codec import Info, Welcome

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compiler.fold import simplified
-from compiler.image import engine_hash, slot_image
 from compiler.ir import Graph
 from compiler.program import Program
 from compiler.reader import read_model
 from compiler.size import fit, store_of
+from compiler.slot import engine_hash, slot_image
 from compiler.targets import Store, Target
 from hw.config import EngineConfig
 from hw.system import SystemConfig

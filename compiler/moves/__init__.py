@@ -21,9 +21,6 @@ from compiler.moves.views import broadcast_to, slice_, strided_slice, transpose
 from compiler.numerics import round_away
 from compiler.requantize import is_legacy
 
-__all__ = ["JOINS", "MOVES", "PARAMETERS", "PARTS", "Move", "concatenation_tables", "move",
-           "moved_positions"]
-
 MOVES: dict[str, Callable[[Request], Move]] = {
     "CONCATENATION": concatenation,
     "SPLIT": split,

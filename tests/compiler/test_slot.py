@@ -8,9 +8,9 @@ import pytest
 from small_models import dense
 
 from compiler.errors import ModelError
-from compiler.image import HEADER, Header, engine_hash, slot_image
 from compiler.program import compile_model
 from compiler.size import PARTS, engines, fit, store_of, with_room
+from compiler.slot import HEADER, Header, engine_hash, slot_image
 from compiler.targets import TARGETS
 from hw.config import HEADER_BYTES, TAPE_OFFSET
 from sim.design import graph_of
