@@ -22,7 +22,7 @@ from compiler.places import alone
 from compiler.planning import ROOMY, plan_places
 from compiler.program import Prepared, Program, divided, input_bytes
 from compiler.rules import findings
-from compiler.size import fit, store_of
+from compiler.size import PARTS, fit, store_of
 from compiler.targets import TARGETS, Store, Target, line_images_per_second
 from hw.config import EngineConfig
 
@@ -168,7 +168,7 @@ def too_large(target: Target, area: dict[str, Estimate]) -> list[Finding]:
     return [Finding(None, "", "", f"{found.used:,} ± {found.error:,} {kind}",
                     f"the engine for this model must fit the {found.of:,} {kind} of {target.name}",
                     "take a larger board, or a model that needs less of the engine (bits of the "
-                    "multiplier, scratchpad, ADD, padding)")
+                    f"multiplier, scratchpad, {', '.join(PARTS)})")
             for kind, found in area.items() if found.used > found.of]
 
 

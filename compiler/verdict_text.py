@@ -5,6 +5,7 @@ from typing import Any
 
 from compiler.finding import Finding
 from compiler.flatbuffer import shown
+from compiler.size import PARTS
 from compiler.verdict import Examined, Verdict, document
 
 FITS, DOES_NOT = "fits", "does not fit"
@@ -132,8 +133,7 @@ def speed(found: dict[str, Any]) -> Iterator[str]:
     yield f"tape        {tape['bytes']:,} bytes in {where}; at most {tape['room']:,}"
     yield (f"engine      {engine['rows']} x {engine['columns']} x {engine['lanes']} = "
            f"{found['macs_per_cycle']} MACs a cycle, multiplier of {engine['multiplier_width']} "
-           f"bits" + (", ADD" if engine["addition"] else "")
-           + (", padding" if engine["padding"] else ""))
+           f"bits" + "".join(f", {part}" for part in PARTS if engine[part]))
     if area:
         designs = max(count["designs"] for count in area.values())
         yield "device      " + ", ".join(

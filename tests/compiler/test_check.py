@@ -113,6 +113,18 @@ def test_page_of_a_small_model(tmp_path, capsys, monkeypatch):
         f"{1e5 / (30 * 1.03):,.1f} at the most"]
 
 
+def test_engine_with_parts(tmp_path, capsys):
+    """Those that the model needs, of all that an engine may have."""
+    m = OperatorModel()
+    inputs = m.input((1, 4)), m.input((1, 4))
+    y = m.tensor((1, 4), scale=1 / 128, zero_point=0)
+    m.operator("TANH", (m.add("ADD", inputs, (1, 4)),), (y,))
+    code, out = checked(capsys, written(tmp_path / "m.tflite", m.file(y)))
+    (line,) = (line for line in out.splitlines() if line.startswith("engine"))
+    assert (code, line) == (0, "engine      4 x 1 x 4 = 16 MACs a cycle, multiplier of 24 bits, "
+                            "addition, tables")
+
+
 def test_table_of_all_boards(tmp_path, capsys):
     path = written(tmp_path / "small.tflite", dense(30, 20, 10))
     found = documented(capsys, path, "--board", "all")
@@ -204,7 +216,7 @@ def test_no_room_on_the_device(capsys, tmp_path, monkeypatch):
     assert [r["text"] for r in found["boards"][0]["reasons"]] == [
         "the engine for this model must fit the 5,280 logic cells of icebreaker; found 5,300 ± 20 "
         "logic cells; take a larger board, or a model that needs less of the engine (bits of the "
-        "multiplier, scratchpad, ADD, padding)"]
+        "multiplier, scratchpad, addition, multiplication, padding, tables, windows)"]
     code, out = checked(capsys, path)
     assert code == 3 and "would do    no board that this project knows" in out.splitlines()
 
