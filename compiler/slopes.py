@@ -25,6 +25,7 @@ class Constraints:
     valid: np.ndarray
 
     def rows(self, rows: np.ndarray) -> Constraints:
+        """Those of some channels."""
         return Constraints(self.acc[rows], self.level[rows], self.valid[rows])
 
 
@@ -38,15 +39,14 @@ class Problem:
     steps: np.ndarray                            # [channels, points], rising
     levels: np.ndarray                           # [channels, points], rising
     flat: np.ndarray                             # [channels]: no step at all
-    ends: np.ndarray                             # [channels, 4]: ends of both signs
     zero_point: np.ndarray                       # [channels]: of the output
     slope: np.ndarray                            # [channels]: of the rule, where it does not clamp
 
     def rows(self, rows: np.ndarray) -> Problem:
+        """The part of some channels."""
         return replace(self, at_least=self.at_least.rows(rows), below=self.below.rows(rows),
                        steps=self.steps[rows], levels=self.levels[rows], flat=self.flat[rows],
-                       ends=self.ends[rows], zero_point=self.zero_point[rows],
-                       slope=self.slope[rows])
+                       zero_point=self.zero_point[rows], slope=self.slope[rows])
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,27 @@ class Widths:
     shift_min: int
     shift_max: int
     offset_width: int
+
+
+@dataclass(frozen=True)
+class Interval:
+    """From ``low`` to ``high``, both within, ``[channels]``; empty where ``low`` is above."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+    def rows(self, rows: np.ndarray) -> Interval:
+        """Those of some channels."""
+        return Interval(self.low[rows], self.high[rows])
+
+    def common(self, other: Interval) -> Interval:
+        """What lies in both."""
+        return Interval(np.maximum(self.low, other.low), np.minimum(self.high, other.high))
+
+    @property
+    def is_some(self) -> np.ndarray:
+        """Where it is not empty, bool."""
+        return self.low <= self.high
 
 
 class NoSlope(Exception):
@@ -95,91 +116,96 @@ def solve(problem: Problem, hardware: Widths
     """``m, r0, r1, s``, int64 ``[channels]``; NoSlope names channels that have none."""
     m_max = (1 << hardware.multiplier_width) - 1
     low_bits = hardware.digit_width * (problem.digits - 1)
-    shift, least, most = _window(problem, m_max, low_bits, hardware)
-    search = _Search(problem, shift, low_bits, hardware.offset_width)
-    found, solved, ends = _bisect(search, least, most)
+    slope = bounds_of_slope(problem)
+    search = _Search(problem, shift_for(problem, slope, m_max, low_bits, hardware), low_bits,
+                     hardware.offset_width)
+    whole = search.multipliers(slope, m_max)
+    found, solved, left = _bisect(search, whole)
     missing = np.flatnonzero(~solved)
     for at, channel in enumerate(missing):
         # Offsets are whole numbers, so a lone m where the cuts met may have been jumped over.
-        first = max(least[channel], ends[channel].min() - SCANNED // 2)
-        m = np.arange(first, min(first + SCANNED, most[channel] + 1))
-        offsets, widths, _, _ = search.rows(np.full(len(m), channel)).at(m)
-        good = np.flatnonzero(widths.min(axis=0) >= 0)
+        met = min(left.low[channel], left.high[channel])
+        first = max(whole.low[channel], met - SCANNED // 2)
+        m = np.arange(first, min(first + SCANNED, whole.high[channel] + 1))
+        offsets, fits, _ = search.rows(np.full(len(m), channel)).at(m)
+        good = np.flatnonzero(fits)
         if not good.size:
             raise NoSlope(missing[at:], problem)
         found[:, channel] = m[good[0]], *offsets[:, good[0]]
-    return found[0], found[1], found[2], shift
+    return found[0], found[1], found[2], search.shift
 
 
-def _bisect(search: _Search, least: np.ndarray, most: np.ndarray
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(m, r0, r1)`` as ``[3, channels]`` with m in ``least..most``, which are found, and for
-    those that are not where the cuts met, ``[channels, 2]``."""
-    found = np.zeros((3, len(least)), np.int64)
-    solved = np.zeros(len(least), bool)
-    ends = np.stack([least, most], axis=1)
-    rows = np.flatnonzero(least <= most)
-    least, most, search = least[rows], most[rows], search.rows(rows)
+def _bisect(search: _Search, whole: Interval) -> tuple[np.ndarray, np.ndarray, Interval]:
+    """``(m, r0, r1)`` as ``[3, channels]`` with m in ``whole``; which of them are found; and what
+    the cuts have left of it."""
+    found = np.zeros((3, len(whole.low)), np.int64)
+    solved = np.zeros(len(whole.low), bool)
+    left = Interval(whole.low.copy(), whole.high.copy())
+    rows = np.flatnonzero(whole.is_some)
+    here, search = whole.rows(rows), search.rows(rows)
     # The rule's own slope first: with it the offsets are short, even where few steps are in reach.
-    m = np.clip(np.rint(search.problem.slope * search.one()), least, most).astype(np.int64)
+    first = np.rint(search.problem.slope * search.unit_multiplier())
+    m = np.clip(first, here.low, here.high).astype(np.int64)
     while rows.size:
-        offsets, widths, low_cuts, high_cuts = search.at(m)
-        done = widths.min(axis=0) >= 0
-        found[:, rows[done]] = m[done], *offsets[:, done]
-        solved[rows[done]] = True
-        for width, low_cut, high_cut in zip(widths, low_cuts, high_cuts, strict=True):
-            least = np.where(width < 0, np.maximum(least, low_cut), least)
-            most = np.where(width < 0, np.minimum(most, high_cut), most)
-        ends[rows] = np.stack([least, most], axis=1)
-        live = ~done & (least <= most)
-        rows, least, most, search = rows[live], least[live], most[live], search.rows(live)
-        m = (least + most) >> 1
-    return found, solved, ends
+        offsets, fits, cut = search.at(m)
+        found[:, rows[fits]] = m[fits], *offsets[:, fits]
+        solved[rows[fits]] = True
+        here = here.common(cut)
+        left.low[rows], left.high[rows] = here.low, here.high
+        live = ~fits & here.is_some
+        rows, here, search = rows[live], here.rows(live), search.rows(live)
+        m = (here.low + here.high) >> 1
+    return found, solved, left
 
 
-def _window(problem: Problem, m_max: int, low_bits: int, hardware: Widths
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """``(shift, least m, most m)`` from the first and last steps of either sign.
-
-    The largest shift with room for m: it represents all that a smaller one does, and more.
-    """
+def bounds_of_slope(problem: Problem) -> Interval:
+    """What the first and the last steps of either sign leave of the slope, float64."""
     steps, levels = problem.steps, problem.levels
     count = steps.shape[1]
-    low = np.zeros(len(steps))
-    high = np.full(len(steps), np.inf)
 
     def at(index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         index = np.clip(index, 0, count - 1)[:, None]
         return (np.take_along_axis(steps, index, 1)[:, 0],
                 np.take_along_axis(levels, index, 1)[:, 0])
 
-    negative = (steps < 0).sum(axis=1)           # these have T below zero
-    before = (steps < 1).sum(axis=1)             # these have T - 1 below zero
-    zero, end = np.zeros_like(negative), np.full_like(negative, count)
-    for t_from, t_to, u_from, u_to in ((negative, end, before, end),
-                                       (zero, negative, zero, before)):
-        some = (t_from < t_to) & (u_from < u_to)
-        x, k = at(t_from)
-        x_end, k_end = at(u_to - 1)
-        run = x_end - 1 - x
-        bound = (k_end - k) / np.maximum(run, 1)
-        high = np.where(some & (run > 0), np.minimum(high, bound), high)
-        x, k = at(u_from)
-        x_end, k_end = at(t_to - 1)
-        run = x_end - x + 1
-        bound = (k_end - k) / np.maximum(run, 1)
-        low = np.where(some & (run > 0), np.maximum(low, bound), low)
+    def between(first: np.ndarray, last: np.ndarray, further: int, otherwise: float) -> np.ndarray:
+        """The slope from one step to another, the accumulators ``further`` apart than these."""
+        (acc, level), (acc_end, level_end) = at(first), at(last)
+        run = acc_end - acc + further
+        return np.where(both & (run > 0), (level_end - level) / np.maximum(run, 1), otherwise)
 
-    middle = np.where(np.isinf(high), 2 * low, (low + high) / 2)
+    negative = (steps < 0).sum(axis=1)           # steps at accumulators below zero,
+    before = (steps < 1).sum(axis=1)             # and those just behind such
+    zero, end = np.zeros_like(negative), np.full_like(negative, count)
+    slope = Interval(np.zeros(len(steps)), np.full(len(steps), np.inf))
+    for reached, missed in (((negative, end), (before, end)), ((zero, negative), (zero, before))):
+        both = (reached[0] < reached[1]) & (missed[0] < missed[1])
+        slope = slope.common(Interval(between(missed[0], reached[1] - 1, 1, 0),
+                                      between(reached[0], missed[1] - 1, -1, np.inf)))
+    return slope
+
+
+def shift_for(problem: Problem, slope: Interval, m_max: int, low_bits: int,
+              hardware: Widths) -> np.ndarray:
+    """The largest shift with room for m: it represents all that a smaller one does, and more.
+
+    A constant needs no slope, and with the least shift the shortest offset.
+    """
+    middle = np.where(np.isinf(slope.high), 2 * slope.low, (slope.low + slope.high) / 2)
     room = np.log2(m_max / np.maximum(middle * 2.0**low_bits, 2.0**-60))
     shift = np.clip(np.floor(room), hardware.shift_min, hardware.shift_max).astype(np.int64)
-    one = 2.0**(shift + low_bits)                # m of slope 1
-    least = np.maximum(np.floor(low * one), 1)
-    most = np.minimum(np.ceil(high * one), m_max)
-    # A constant needs no slope, and with the least shift the shortest offset.
-    least, most = np.where(problem.flat, 0, least), np.where(problem.flat, 0, most)
-    shift = np.where(problem.flat, hardware.shift_min, shift)
-    return shift, least.astype(np.int64), most.astype(np.int64)
+    return np.where(problem.flat, hardware.shift_min, shift)
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """The constraint that binds an offset most from one side, ``[channels]``: by itself it leaves
+    ``offset``. The offset's own width is one, too, at accumulator 0."""
+
+    offset: np.ndarray
+    acc: np.ndarray
+    level: np.ndarray                            # shifted
+    is_width: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -192,57 +218,59 @@ class _Search:
     offset_width: int
 
     def rows(self, rows: np.ndarray) -> _Search:
+        """The search for some channels."""
         return replace(self, problem=self.problem.rows(rows), shift=self.shift[rows])
 
-    def one(self) -> np.ndarray:
+    def unit_multiplier(self) -> np.ndarray:
         """The multiplier of slope 1, ``[channels]``."""
         return 2.0**(self.shift + self.low_bits)
 
-    def at(self, m: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """For both signs ``[2, channels]``: offset, width of its interval, cuts on m.
+    def multipliers(self, slope: Interval, m_max: int) -> Interval:
+        """Those of such slopes; of constants only 0."""
+        least = np.maximum(np.floor(slope.low * self.unit_multiplier()), 1)
+        most = np.minimum(np.ceil(slope.high * self.unit_multiplier()), m_max)
+        return Interval(*(np.where(self.problem.flat, 0, end).astype(np.int64)
+                          for end in (least, most)))
 
-        A negative width is no interval; then m must be at least the first cut, at most the
-        second.
-        """
-        least, most = -(1 << (self.offset_width - 1)), 1 << (self.offset_width - 1)
+    def at(self, m: np.ndarray) -> tuple[np.ndarray, np.ndarray, Interval]:
+        """Offsets for both signs ``[2, channels]``; which channels they serve; and within what
+        those of the others have to be looked for."""
         at_least, below, shift = self.problem.at_least, self.problem.below, self.shift[:, None]
         lower = (at_least.level << shift) - (at_least.acc * m[:, None] >> self.low_bits)
         upper = (below.level << shift) - (below.acc * m[:, None] >> self.low_bits)
-        out = []
-        for sign in (0, 1):
-            lower_here = np.where(at_least.valid & ((at_least.acc < 0) == sign), lower, -NEVER)
-            upper_here = np.where(below.valid & ((below.acc < 0) == sign), upper, NEVER)
-            out.append(self._one(m, at_least, below, lower_here, upper_here, least, most))
-        offset, width, low_cut, high_cut, bound = (np.array(column)
-                                                   for column in zip(*out, strict=True))
-        # A sign that no constraint names takes the other's offset.
-        offset = np.where(bound, offset, offset[::-1])
-        return offset, width, low_cut, high_cut
-
-    def _one(self, m: np.ndarray, at_least: Constraints, below: Constraints, lower: np.ndarray,
-             upper: np.ndarray, least: int, most: int) -> tuple[np.ndarray, ...]:
-        def pick(values: np.ndarray, index: np.ndarray) -> np.ndarray:
-            return np.take_along_axis(values, index[:, None], 1)[:, 0]
-
-        i, j = lower.argmax(axis=1), upper.argmin(axis=1)
-        r_low, r_high = pick(lower, i), pick(upper, j)
-        # The offset's own width is a constraint at accumulator 0.
-        narrow_low, narrow_high = r_low < least, r_high > most
-        x_low = np.where(narrow_low, 0, pick(at_least.acc, i))
-        x_high = np.where(narrow_high, 0, pick(below.acc, j))
-        rise_low = np.where(narrow_low, least, pick(at_least.level, i) << self.shift)
-        rise_high = np.where(narrow_high, most, pick(below.level, j) << self.shift)
-        r_low = np.where(narrow_low, least, r_low)
-        r_high = np.where(narrow_high, most, r_high) - 1
-
-        run = x_high - x_low                     # the two ask for  m * run < rise
-        rise = (rise_high - rise_low) << self.low_bits
-        size = np.maximum(abs(run), 1)
-        low_cut = np.where(run < 0, np.maximum(-rise // size + 1, m + 1), -NEVER)
-        high_cut = np.where(run > 0, np.minimum((rise - 1) // size, m - 1), NEVER)
-        high_cut = np.where(run == 0, -NEVER, high_cut)
-        # Of the interval, what lies nearest to plain rounding: less of it is left to store once
-        # the zero point is taken out.
+        end = 1 << (self.offset_width - 1)
+        sides = [(self._bound(at_least, lower, is_negative, -end),
+                  self._bound(below, upper, is_negative, end)) for is_negative in (False, True)]
+        # Of the offsets that are left, what lies nearest to plain rounding: less of it is left to
+        # store once the zero point is taken out.
         plain = ((2 * self.problem.zero_point + 1) << self.shift) >> 1
-        offset = np.clip(plain, r_low, np.maximum(r_low, r_high))
-        return offset, r_high - r_low, low_cut, high_cut, ~(narrow_low & narrow_high)
+        offsets = np.array([np.clip(plain, low.offset, np.maximum(low.offset, high.offset - 1))
+                            for low, high in sides])
+        # A sign that no constraint names takes the other's offset.
+        is_free = np.array([low.is_width & high.is_width for low, high in sides])
+        first, second = (self._cut(low, high, m) for low, high in sides)
+        fits = np.all([low.offset < high.offset for low, high in sides], axis=0)
+        return np.where(is_free, offsets[::-1], offsets), fits, first.common(second)
+
+    def _bound(self, constraints: Constraints, offsets: np.ndarray, is_negative: bool,
+               end: int) -> _Bound:
+        """Of the constraints at accumulators of one sign: from below where ``end`` is negative."""
+        is_below = end < 0
+        here = constraints.valid & ((constraints.acc < 0) == is_negative)
+        offsets = np.where(here, offsets, -NEVER if is_below else NEVER)
+        index = (offsets.argmax(axis=1) if is_below else offsets.argmin(axis=1))[:, None]
+        offset, acc, level = (np.take_along_axis(values, index, 1)[:, 0]
+                              for values in (offsets, constraints.acc, constraints.level))
+        is_width = offset < end if is_below else offset > end
+        return _Bound(np.where(is_width, end, offset), np.where(is_width, 0, acc),
+                      np.where(is_width, end, level << self.shift), is_width)
+
+    def _cut(self, low: _Bound, high: _Bound, m: np.ndarray) -> Interval:
+        """Where two bounds leave no offset: they ask for  m * run < rise, which m does not do."""
+        run = high.acc - low.acc
+        rise = (high.level - low.level) << self.low_bits
+        size = np.maximum(abs(run), 1)
+        is_none = low.offset >= high.offset
+        return Interval(
+            np.where(is_none & (run < 0), np.maximum(-rise // size + 1, m + 1), -NEVER),
+            np.where(is_none & (run >= 0), np.minimum((rise - 1) // size, m - 1), NEVER))

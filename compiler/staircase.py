@@ -169,7 +169,7 @@ class _Part:
         below = Constraints(acc=np.concatenate([steps - 1, acc], axis=1),
                             level=np.concatenate([levels, value + 1], axis=1),
                             valid=np.concatenate([stepped, value < self.high], axis=1))
-        return Problem(digits, at_least, below, steps, levels, flat, self.ends,
+        return Problem(digits, at_least, below, steps, levels, flat,
                        self.rule.zero_point, self.rule.slope)
 
 
