@@ -21,7 +21,6 @@ from sim.host import Host
 from sim.run import SAMPLE_IMAGES, hits
 
 SHOWN = 10                     # images that the report names one by one
-PICTURES = (".png", ".pgm")
 
 
 @dataclass(frozen=True)

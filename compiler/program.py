@@ -120,8 +120,6 @@ def save(program: Program, folder: Path) -> None:
     write_whole(folder / "manifest.json", text.encode())
 
 
-
-
 def tensor_bytes(program: Program, tensor: int) -> int:
     """Size of a device tensor."""
     return int(np.prod(program.partition.device.tensors[tensor].shape, dtype=np.int64))

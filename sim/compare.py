@@ -7,6 +7,7 @@ import numpy as np
 
 from compiler.flatbuffer import shown
 from compiler.golden import Golden
+from compiler.ir import Graph
 from compiler.program import Program
 from sim.compiled import Machine
 from sim.device import from_stream, to_stream
@@ -58,6 +59,14 @@ def difference(where: str, tensor: str, image: int, found: np.ndarray,
     _, y, x, channel = ((0,) * 4 + index)[-4:]
     return Difference(where, tensor, image, index, (y, x), channel, wanted[index].item(),
                       found[index].item())
+
+
+def output_difference(graph: Graph, found: Sequence[np.ndarray], wanted: Sequence[np.ndarray],
+                      image: int) -> Difference:
+    """The first one in the outputs of an image that differ."""
+    return next(first for index, one, other in zip(graph.outputs, found, wanted, strict=True)
+                if (first := difference("output", graph.tensors[index].name, image, one[image],
+                                        other[image])))
 
 
 def locate(program: Program, inputs: Sequence[np.ndarray], image: int) -> Difference | None:

@@ -14,7 +14,7 @@ from compiler.numerics import PROFILES
 from compiler.progress import progress
 from compiler.reader import read_model
 from compiler.rules import check
-from sim.compare import Difference, difference, equal_images
+from sim.compare import Difference, difference, equal_images, output_difference
 from sim.oracles import RUNTIMES, Question, Runtime, ask, check_installed, with_outputs
 from sim.run import Job, images, run_golden
 
@@ -104,9 +104,7 @@ def beside(runtime: Runtime, profile: str, graph: Graph, ours: Sequence[np.ndarr
         return Comparison(runtime, profile, 0, 0, 0)
     apart = [distance(one, other) for one, other in zip(ours, theirs, strict=True)]
     image = int(np.argmin(equal))
-    first = next(found for index, one, other in zip(graph.outputs, ours, theirs, strict=True)
-                 if (found := difference("output", graph.tensors[index].name, image, one[image],
-                                         other[image])))
+    first = output_difference(graph, ours, theirs, image)
     return Comparison(runtime, profile, int((~equal).sum()),
                       sum(int(np.count_nonzero(array)) for array in apart),
                       max(float(array.max()) for array in apart), first)

@@ -21,7 +21,7 @@ from compiler.rules import check
 from compiler.size import with_room
 from compiler.targets import DEFAULT, Target
 from hw.config import EngineConfig
-from sim.compare import difference, equal_images, locate
+from sim.compare import equal_images, locate, output_difference
 from sim.data import load, quantize_input
 from sim.device import DeviceRun, to_stream
 from sim.host import Host
@@ -174,14 +174,6 @@ def record(program: Program, inputs: Sequence[np.ndarray], window: tuple[int, in
         text = Path(folder) / "window.vcd"
         recording.write_vcd(text)
         write_file(path, text.read_bytes())
-
-
-def output_difference(graph: Graph, outputs: Sequence[np.ndarray], wanted: Sequence[np.ndarray],
-                      image: int):
-    """The first difference in the outputs of an image, for what no layer gives away."""
-    return next(found for index, one, other in zip(graph.outputs, outputs, wanted, strict=True)
-                if (found := difference("output", graph.tensors[index].name, image, one[image],
-                                        other[image])))
 
 
 def hits(output: np.ndarray, labels: np.ndarray | None) -> int | None:

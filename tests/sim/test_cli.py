@@ -217,7 +217,7 @@ def test_first_difference():
 
 
 def test_build(capsys, tmp_path):
-    """The same files from the same model."""
+    """The same files from the same model, and each belongs to the other."""
     for name in ("one", "two"):
         assert compiler_main(["build", str(DENSE), "--out", str(tmp_path / name)]) == 0
     capsys.readouterr()
