@@ -16,21 +16,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from bench.markdown import head, line
 from boards.boards import BOARDS, Board
 from boards.build import rendered, synthesize
 from compiler.area import KINDS, MEASURED, Measurement, measurements, predicted
 from compiler.errors import ToolError
-from compiler.exits import TOOL
+from compiler.exits import exit_code
 from compiler.files import write_whole
 from compiler.size import LEAST_SCRATCHPAD, PARTS
 from compiler.targets import Store
 from hw.config import EngineConfig
 from sim.design import Design, system_config
-from sim.tools import run_tool, tool_version
+from sim.tools import NEXTPNR_KINDS, TOOLS, run_tool, tool_version
 
 FOLDER = Path("build") / "area"
-NAMES = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
-         "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}    # nextpnr's
 # The store: the board's first, its last (flash), or the one between, if any; of that and of the
 # scratchpad the share that is there; multiplier, and which of PARTS there are (by their first
 # letters): few designs that tell the effects apart.
@@ -81,7 +80,8 @@ def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:
                          check=False)
     counted = {name: (int(used), int(of))
                for name, used, of in re.findall(r"(\w+): +(\d+)/ *(\d+) ", log)}
-    found_kinds = {kind: counted[name] for kind in KINDS for name in NAMES[kind] if name in counted}
+    found_kinds = {kind: counted[name] for kind in KINDS for name in NEXTPNR_KINDS[kind]
+                   if name in counted}
     if "logic cells" not in found_kinds:
         raise ToolError(f"{board.family.nextpnr} counted nothing and ended with {code}: {log}")
     return found_kinds
@@ -90,7 +90,7 @@ def measure(board: Board, found: Design) -> dict[str, tuple[int, int]]:
 def save(rows: Sequence[Measurement]) -> None:
     """Writes them all, board by board."""
     order = list(BOARDS)
-    tools = {tool: tool_version(tool) for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")}
+    tools = {tool: tool_version(tool) for tool in TOOLS}
     designs = [asdict(row) for row in sorted(rows, key=lambda row: order.index(row.board))]
     text = json.dumps({"tools": tools, "designs": designs}, indent=1) + "\n"
     write_whole(MEASURED, text.encode())
@@ -119,7 +119,7 @@ def update(board: Board) -> None:
     save([*(row for row in measurements() if row.board != board.name), *rows])
 
 
-def table(board: str) -> Iterator[str]:
+def lines(board: str) -> Iterator[str]:
     """A line for each design of a board."""
     rows = [row for row in measurements() if row.board == board]
     for index, row in enumerate(rows):
@@ -127,10 +127,20 @@ def table(board: str) -> Iterator[str]:
         counts = (f"{row.used[kind][0]:,} of {row.used[kind][1]:,} ({predicted(kind, rest, row):,})"
                   if kind in row.used else "" for kind in KINDS)
         engine = row.engine
-        yield "| " + " | ".join([
+        yield line([
             board, f"{engine['scratchpad_bytes']:,}", f"{row.slot_bytes:,}",
             f"{engine['multiplier_width']}", f"{engine['weight_words']}",
-            *("yes" if engine[name] else "no" for name in PARTS), *counts]) + " |"
+            *("yes" if engine[name] else "no" for name in PARTS), *counts])
+
+
+def measured(boards: Sequence[str]) -> int:
+    """Measures what is new on them, and prints their table."""
+    for name in boards:
+        update(BOARDS[name])
+    print(head(("board", "scratchpad", "slot", "multiplier", "weight words", *PARTS, *KINDS)))
+    for name in boards:
+        print("\n".join(lines(name)))
+    return 0
 
 
 def main() -> int:
@@ -143,17 +153,7 @@ def main() -> int:
         if name not in BOARDS:
             parser.error(f"argument BOARD: must be one of {', '.join(BOARDS)}, not {name!r}")
     chosen = args.boards or list(BOARDS)
-    try:
-        for name in chosen:
-            update(BOARDS[name])
-    except ToolError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return TOOL
-    columns = ("board", "scratchpad", "slot", "multiplier", "weight words", *PARTS, *KINDS)
-    print(f"| {' | '.join(columns)} |\n|{'--|' + '--:|' * (len(columns) - 1)}")
-    for name in chosen:
-        print("\n".join(table(name)))
-    return 0
+    return exit_code(lambda: measured(chosen))
 
 
 if __name__ == "__main__":

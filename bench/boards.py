@@ -13,18 +13,16 @@ import sys
 from itertools import product
 from pathlib import Path
 
+from bench.markdown import head, line
 from bench.models import published
 from boards.boards import BOARDS
 from boards.build import build
 from compiler.errors import ModelError, ToolError
 from sim.run import MODEL
-from sim.tools import tool_version
+from sim.tools import NEXTPNR_KINDS, TOOLS, tool_version
 
 THREE = ("icebreaker", "hx8k", "ulx3s-85f")
-# nextpnr's names, by the table's columns.
-KINDS = {"logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
-         "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}
-COLUMNS = ("model", "board", "MACs", *KINDS, "clock, reached", "build", "cycles an image",
+COLUMNS = ("model", "board", "MACs", *NEXTPNR_KINDS, "clock, reached", "build", "cycles an image",
            "of the array", "images/s", "at the clock reached", "over the line", "activations",
            "tape")
 
@@ -33,7 +31,7 @@ def row(report: dict) -> list[str]:
     """A build's row."""
     used = report["used"]
     counts = [next((f"{used[name]['used']:,} of {used[name]['of']:,}" for name in names
-                    if name in used), "") for names in KINDS.values()]
+                    if name in used), "") for names in NEXTPNR_KINDS.values()]
     cycles = report["cycles_per_image"]
     return [report["model"], report["board"], str(report["macs"]), *counts,
             f"{report['clock_hz'] / 1e6:g}, {report['fmax_hz'] / 1e6:.1f} MHz",
@@ -52,21 +50,20 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("build"), metavar="DIR")
     args = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores; Python {platform.python_version()}, "
-          + ", ".join(f"{tool} {tool_version(tool)}"
-                      for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")))
-    print(f"\n| {' | '.join(COLUMNS)} |\n|--|--|{'--:|' * (len(COLUMNS) - 2)}", flush=True)
+          + ", ".join(f"{tool} {tool_version(tool)}" for tool in TOOLS))
+    print(f"\n{head(COLUMNS, words=2)}", flush=True)
     failed = False
     for name, model in product(args.boards, args.models):
         out = args.out / (name if args.models == [MODEL] else f"{name}-{model.stem}")
         try:
             found = build(BOARDS[name], model, out,
                           note=lambda text: print(text, file=sys.stderr, flush=True))
-            print(f"| {' | '.join(row(found))} |", flush=True)
+            print(line(row(found)), flush=True)
         except ModelError as error:              # which need not fit on every board
-            print(f"| {model.stem} | {name} | {error} |", flush=True)
+            print(line((model.stem, name, str(error))), flush=True)
         except ToolError as error:
             failed = True
-            print(f"| {model.stem} | {name} | {error} |", flush=True)
+            print(line((model.stem, name, str(error))), flush=True)
     print(published(args.models))
     return int(failed)
 

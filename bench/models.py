@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.markdown import table
 from bench.peers import PEERS
 from compiler.cycles import STEADY_IMAGES, steady_cycles
 from compiler.errors import ModelError
@@ -55,12 +56,6 @@ def row(model: Path, target: Target, simulate: bool) -> tuple[list[str], bool]:
             f"{target.clock_hz / cycles:,.0f}", f"{program.plan.peak_bytes:,}",
             f"{len(program.tape):,}", "flash" if store.flash_dq else "block RAM",
             ], not simulate or agrees(program)
-
-
-def table(columns: tuple[str, ...], rows: list[list[str]]) -> str:
-    """Markdown."""
-    lines = [f"| {' | '.join(columns)} |", f"|{'--|' + '--:|' * (len(columns) - 1)}"]
-    return "\n".join(lines + [f"| {' | '.join(one)} |" for one in rows])
 
 
 def published(models: Sequence[Path]) -> str:

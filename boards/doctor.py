@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from boards.boards import BOARDS
 from boards.ports import candidates, overview
-from sim.tools import tool_version
+from sim.tools import TOOLS, tool_version
 
 PROGRAMMERS = ("openFPGALoader", "iceprog")
 PACKAGES = ("amaranth", "amaranth-boards", "pyserial", "cobs", "numpy")
@@ -22,7 +22,7 @@ def package_version(name: str) -> str:
 
 def examine() -> dict:
     """Tools, packages and ports; ``next`` are commands to type."""
-    tools = {tool: tool_version(tool) for tool in ("yosys", "nextpnr-ice40", "nextpnr-ecp5")}
+    tools = {tool: tool_version(tool) for tool in TOOLS}
     programmers = {name: shutil.which(name) for name in PROGRAMMERS}
     following = []
     missing = [tool for tool, found in tools.items() if not found]

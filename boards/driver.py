@@ -2,23 +2,22 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from boards.line import BAUD, SILENCE, BoardError, Errors, Line
+from boards.line import SILENCE, BoardError, Errors, Line
 from boards.window import PATIENCE, Answer, Window
 from compiler.errors import ModelError
 from compiler.slot import Header
-from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET
+from hw.config import HEADER_BYTES, MAGIC, PAGE_BYTES, SECTOR_BYTES, TAPE_OFFSET
 from hw.link.codec import Frame, Status, Welcome, content
 from hw.link.receive import Reason, Type
 
 ATTEMPTS = 5                   # silences in a row, after which nobody is there
-PIECE, SECTOR = 256, 4096      # bytes that are read or programmed, and erased, at a time
 
 
 class Driver:
     """One board on one line. ``silence`` is the patience in seconds."""
 
-    def __init__(self, port: str, *, baud: int = BAUD, silence: float = SILENCE):
-        self.line = Line(port, baud, silence)
+    def __init__(self, port: str, *, silence: float = SILENCE):
+        self.line = Line(port, silence)
         self._sequence = 0
 
     @property
@@ -74,7 +73,7 @@ class Driver:
         """Bytes of the store."""
         data = bytearray()
         while len(data) < count:
-            size = min(PIECE, count - len(data))
+            size = min(PAGE_BYTES, count - len(data))
             part = self.ask(Type.READ, _place(address + len(data), size), Type.BYTES)
             data += content(part, size, size)
             progress(size)
@@ -104,10 +103,10 @@ class Driver:
         if in_memory:                            # there is but one place, and no flash behind it
             self.program(old, bytes(len(MAGIC)))
         else:
-            for address in range(0, len(image), SECTOR):
+            for address in range(0, len(image), SECTOR_BYTES):
                 self.ask(Type.ERASE, _place(new + address, 1), Type.DONE)
-        for first in [*range(TAPE_OFFSET, len(image), PIECE), 0]:
-            part = image[first:first + (PIECE if first else HEADER_BYTES)]
+        for first in [*range(TAPE_OFFSET, len(image), PAGE_BYTES), 0]:
+            part = image[first:first + (PAGE_BYTES if first else HEADER_BYTES)]
             if first == 0 and self.read(new + TAPE_OFFSET, len(image) - TAPE_OFFSET,
                                         progress) != image[TAPE_OFFSET:]:
                 raise BoardError("the model that was written does not read back; the old one is "

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import serial
 
+from hw.config import BAUD
 from hw.link.codec import Decoder, Frame, encode
 
-BAUD = 1_000_000
 SILENCE = 2.0                  # seconds without a byte, after which a frame counts as lost
 
 
@@ -36,14 +36,14 @@ class Line:
     """One port. ``silence`` is the patience in seconds; ``is_met`` once somebody has been heard,
     be it on a bad line."""
 
-    def __init__(self, port: str, baud: int, silence: float):
+    def __init__(self, port: str, silence: float):
         self.port, self.silence = port, silence
         self.errors = Errors()
         self.is_met = False
         self._decoder = Decoder()
         self._heard = 0.0
         try:
-            self._serial = serial.serial_for_url(port, baudrate=baud, timeout=0.05,
+            self._serial = serial.serial_for_url(port, baudrate=BAUD, timeout=0.05,
                                                  write_timeout=30, exclusive=True)
         except (serial.SerialException, OSError, ValueError) as error:
             number = getattr(error, "errno", None)

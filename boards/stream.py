@@ -9,7 +9,6 @@ from tqdm import tqdm
 
 from boards.boards import Board
 from boards.driver import Driver
-from boards.line import BAUD
 from boards.session import open_session
 from compiler.arrays import check_outputs_path, read_inputs, write_outputs
 from compiler.errors import DataError
@@ -69,7 +68,7 @@ def from_pictures(graph: Graph, paths: list[Path]) -> Images:
 def stream(board: Board, port: str, model: Path, images: Images, *, profile: str, silence: float,
            outputs_path: Path | None = None) -> dict:
     """Runs the images on the board and compares every byte with the golden model; the report."""
-    with Driver(port, baud=BAUD, silence=silence) as driver:
+    with Driver(port, silence=silence) as driver:
         session = open_session(board, driver, model, profile)
         program = session.program
         if outputs_path:

@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from hw.config import TAPE_OFFSET, EngineConfig
+from hw.config import BAUD, TAPE_OFFSET, EngineConfig
 
-LINE_BAUD = 1_000_000          # of the line between host and board
 LINE_OVERHEAD = 1.03           # of frames around bytes of input
 
 
@@ -95,6 +94,6 @@ TARGETS = {target.name: target for target in (
 DEFAULT = TARGETS["icebreaker"]
 
 
-def line_images_per_second(input_bytes: int, baud: int = LINE_BAUD) -> float:
+def line_images_per_second(input_bytes: int, baud: int = BAUD) -> float:
     """The most that the line can bring."""
     return baud / 10 / (input_bytes * LINE_OVERHEAD)

@@ -26,6 +26,10 @@ DESELECTED_CYCLES = 4
 READ_CYCLES = {1: 40, 2: 40, 4: 40, 8: 23}
 PAD_CYCLES  = {1: 2, 2: 2, 4: 2, 8: 3}
 
+SECTOR_BYTES, PAGE_BYTES = 4096, 256         # of a flash: erased, and programmed, at a time
+
+BAUD = 1_000_000           # of the line between host and board
+
 SHORT_RING = 64            # words of a weight ring that need not be block RAM
 
 PRODUCT_BITS = 18          # of two bytes, each less its zero point

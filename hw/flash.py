@@ -17,8 +17,6 @@ WAKE, WRITE_ENABLE, READ_STATUS, PROGRAM, ERASE = 0xab, 0x06, 0x05, 0x02, 0x20
 # Winbond's, for now and not for good: status register 2, whose bit 1 makes four data lines of two.
 WRITE_ENABLE_VOLATILE, WRITE_STATUS_2, QUAD_ENABLE = 0x50, 0x31, 0x02
 
-SECTOR_BYTES, PAGE_BYTES = 4096, 256
-
 
 class FlashPins(wiring.Signature):
     """The chip's pins, as registers in their pads have them: ``sck`` for the two halves of the next

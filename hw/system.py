@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from .bytes import BytesOfBeats
-from .config import GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, READ_CYCLES, EngineConfig
+from .config import BAUD, GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, READ_CYCLES, EngineConfig
 from .control import Controller
 from .engine import Engine
 from .flash import Flash, FlashPins
@@ -22,7 +22,6 @@ from .memory_store import MemoryStore
 from .monitor import Monitor
 from .slow_flash import SlowFlash
 
-BAUD = 1_000_000
 INFO = struct.Struct("<BBHBBHI4x8s8s")
 INFO_BYTES   = INFO.size       # that the bitstream tells of itself; the model's header follows
 ACK_BYTES    = 256             # taken from the line between two ACKs

@@ -5,13 +5,13 @@ from amaranth.lib import wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.config import SECTOR_BYTES
 from hw.flash import (
     ERASE,
     PROGRAM,
     QUAD_ENABLE,
     READ_COMMANDS,
     READ_STATUS,
-    SECTOR_BYTES,
     WAKE,
     WRITE_ENABLE,
     WRITE_ENABLE_VOLATILE,

