@@ -22,10 +22,9 @@ import json
 from pathlib import Path
 
 from sim.compiled import Design
-
-from .ice40 import circuit
-from .reader import read_netlist
-from .yosys import elaborate
+from sim.netlist.ice40 import circuit
+from sim.netlist.reader import read_netlist
+from sim.netlist.yosys import elaborate
 
 
 def load(routed_json: Path | str, folder: Path | str) -> Design:

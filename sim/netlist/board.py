@@ -10,10 +10,9 @@ from amaranth.lib import wiring
 from hw.system import SystemConfig
 from sim.board import BoardBench, board_pins
 from sim.compiled import Design
-
-from .ice40 import circuit
-from .reader import read_netlist
-from .yosys import CHIP, elaborate
+from sim.netlist.ice40 import circuit
+from sim.netlist.reader import read_netlist
+from sim.netlist.yosys import CHIP, elaborate
 
 
 class RoutedBoard(wiring.Component):

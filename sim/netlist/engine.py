@@ -14,8 +14,7 @@ from hw.link.receive import Type
 from sim.board import SimulatedBoard
 from sim.design import design
 from sim.device import DeviceRun, Stalled, from_stream, to_stream
-
-from .board import load_board
+from sim.netlist.board import load_board
 
 SLICE = 20_000                 # cycles between two looks at the line
 ASK_AGAIN = 400_000            # cycles until a command that was not answered is sent again

@@ -8,8 +8,7 @@ import re
 from itertools import count
 
 from sim.compiled import UnsupportedDesign
-
-from .yosys import CHIP
+from sim.netlist.yosys import CHIP
 
 # Of Yosys (ICESTORM_LC, SB_...), or ours, in ice40.v.
 MODELS = {
