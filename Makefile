@@ -54,7 +54,8 @@ bench: $(VENV)/.ready-test
 boards: $(VENV)/.ready-synth
 	$(RUN) -m bench.boards
 
-## area: logic cells and blocks of the iCEBreaker's engine, by synthesis
+## area: what every board's engines take of its device, packed anew where they have changed, into
+##       compiler/measured.json
 area: $(VENV)/.ready-test
 	$(RUN) -m bench.area
 

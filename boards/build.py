@@ -21,8 +21,8 @@ from sim.tools import last_error, run_tool, tool_version
 SEEDS = 4                      # that are tried before timing counts as not met
 AT_A_TIME = 2                  # nextpnr runs side by side
 
-# No memory here is read where it is written in the same cycle (hw/ring.py and others see to it),
-# which saves what Yosys would add for Amaranth's promise of the old word.
+# No memory here is read where it is written in the same cycle (hw/link/ring.py and others see to
+# it), which saves what Yosys would add for Amaranth's promise of the old word.
 AFTER_READ = ("setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i "
               "r:COLLISION_X_MASK=1'0 %i")
 # Yosys 0.70 ends at an assertion in its ABC9 pass where some wires lead nowhere: so these go before

@@ -68,9 +68,9 @@ ECP5 = EngineConfig(rows=16, columns=1, lanes=16, rows_together=4, tape_rows=2,
                     scratchpad_bytes=1 << 16, weight_words=256, channel_records=32, results=32,
                     acc_width=28, digit_width=10, whole_sums=True, requantizers=4, write_port=True,
                     windows=True)
-# Half of that.
+# 128: half the rows.
 ECP5_45 = replace(ECP5, rows=8, results=16)
-# A quarter of that.
+# 64: half the lanes as well.
 ECP5_25 = replace(ECP5_45, lanes=8, tape_rows=1)
 
 # Flash chips. Those of ECP5 boards get their clock through a cell that has no registers (USRMCLK),
