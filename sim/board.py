@@ -125,6 +125,7 @@ class SimulatedBoard:
         self.config = config
         self.machine = (design or compile_design(BoardBench(config))).machine()
         self.cycles = 0
+        self._received = 0             # bytes of the line, modulo its memory's
         if config.flash_dq:
             self.flash[:] = 0xff
             for slot, image in enumerate(slots):
@@ -160,5 +161,3 @@ class SimulatedBoard:
         places = np.arange(self._received, kept if kept >= self._received else kept + LINE_BYTES)
         self._received = kept
         return self.machine.memory("from_board")[places % LINE_BYTES].astype(np.uint8).tobytes()
-
-    _received = 0
