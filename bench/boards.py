@@ -3,7 +3,7 @@
 Without arguments, the shipped network for three boards. Images a second are those of the chip, at
 the board's clock and at the one that timing would bear; `of the array` says how many of its
 products count. Bytes are those of activations at their peak, and of the tape. The table is
-Markdown, as the README has it, and behind it is what others have published of these models.
+Markdown, and behind it is what others have published of these models.
 """
 
 import argparse

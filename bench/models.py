@@ -3,7 +3,7 @@
 Without arguments, the shipped models. Cycles are predicted, with the tape where the board has it;
 ``--simulate`` runs three images on the RTL as well, with the tape in memory, and compares that with
 the prediction for it. Images a second are those of the chip, at the board's clock (bench.boards
-has what was reached). The tables are Markdown, as the README has them.
+has what was reached). The tables are Markdown.
 """
 
 import argparse
