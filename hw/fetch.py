@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from .config import LOOPS, READ_STEPS, STEPS, Mode
 from .layouts import jump_layout, layer_layout
-from .loops import Loop, Place
+from .loops import Loop, Place, Skip
 from .outside import Outside
 from .results import Ends, TileEnds, ends_of
 from .weights import WeightRead
@@ -119,18 +119,16 @@ class Fetcher(wiring.Component):
         is_window, is_last = C(0), C(1)      # of the results of a turn of the loops in a tile
         if config.windows:
             is_window, is_last = layer.window, turn["tile"]
-            skip_ky, skip_tiles = Signal.like(layer.skip_ky), Signal.like(layer.skip_tiles)
-            with m.If(self.start):
-                m.d.sync += [skip_ky.eq(layer.skip_ky), skip_tiles.eq(layer.skip_tiles)]
-            with m.Elif(issue):
-                m.d.sync += skip_ky.eq(Mux(skip_ky == 0, layer.every_ky, skip_ky - 1))
-                with m.If(turn["tile"]):
-                    m.d.sync += [
-                        skip_ky.eq(layer.skip_ky),
-                        skip_tiles.eq(Mux(skip_tiles == 0, layer.every_tile, skip_tiles - 1))]
-                    with m.If(last["tile"]):
-                        m.d.sync += skip_tiles.eq(layer.skip_tiles)
-            is_counted = ~is_window | ((skip_ky == 0) & (skip_tiles == 0))
+            m.submodules.ky_skip   = skip_ky   = Skip(layer.skip_ky.shape())
+            m.submodules.tile_skip = skip_tile = Skip(layer.skip_tiles.shape())
+            m.d.comb += [
+                skip_ky.first.eq(layer.skip_ky), skip_ky.every.eq(layer.every_ky),
+                skip_ky.begin.eq(self.start | (issue & turn["tile"])), skip_ky.step.eq(issue),
+                skip_tile.first.eq(layer.skip_tiles), skip_tile.every.eq(layer.every_tile),
+                skip_tile.begin.eq(self.start | (issue & turn["tile"] & last["tile"])),
+                skip_tile.step.eq(issue & turn["tile"]),
+            ]
+            is_counted = ~is_window | (skip_ky.none & skip_tile.none)
             slot_completes = is_counted & (slot_completes | (is_window & layer.repeat_weights))
 
         # Weights: each tile plays its group's again; the group's last tile lets them go.

@@ -30,6 +30,30 @@ class Loop(wiring.Component):
         return m
 
 
+class Skip(wiring.Component):
+    """Tells by ``none`` which steps count: behind ``begin`` not the ``first`` few, then one, and
+    then each that has ``every`` others in front of it."""
+
+    def __init__(self, shape):
+        super().__init__({
+            "first": In(shape),
+            "every": In(shape),
+            "begin": In(1),
+            "step":  In(1),
+            "none":  Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        left = Signal(signed(len(self.first) + 1))       # less one, as in Loop
+        m.d.comb += self.none.eq(left[-1])
+        with m.If(self.begin):
+            m.d.sync += left.eq(self.first - 1)
+        with m.Elif(self.step):
+            m.d.sync += left.eq(left + Mux(self.none, self.every, -1))
+        return m
+
+
 class Place(wiring.Component):
     """An address, or several beside each other, that moves on by jumps.
 

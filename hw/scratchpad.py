@@ -87,18 +87,21 @@ class Scratchpad(wiring.Component):
         m = Module()
         banks = self.config.banks
         raw = self.two_ports(m) if self.config.write_port else self.one_port(m)
+        if self.config.is_large:                 # banks lie far apart
+            near = Signal(data.ArrayLayout(8, banks), reset_less=True)
+            m.d.sync += near.eq(Cat(raw))
+            raw = list(near)
 
         # Rotate the first byte to the front:
         offset = self.addr[:exact_log2(banks)]
-        offset_r, offset_rr = (Signal.like(offset, name=name, reset_less=True)
-                               for name in ("offset_r", "offset_rr"))
-        m.d.sync += [offset_r.eq(offset), offset_rr.eq(offset_r)]
-        word = Signal(data.ArrayLayout(8, banks), reset_less=True)
+        for stage in range(self.config.word_cycles):
+            following = Signal.like(offset, name=f"offset{stage}", reset_less=True)
+            m.d.sync += following.eq(offset)
+            offset = following
         for lane in range(banks):
             rotated = Signal(data.ArrayLayout(8, banks), name=f"rotated{lane}")
-            m.d.comb += rotated.eq(Cat(raw[lane:] + raw[:lane]))
-            m.d["sync" if self.config.is_large else "comb"] += word[lane].eq(rotated[offset_rr])
-        m.d.comb += self.r_data.eq(word)
+            m.d.comb += [rotated.eq(Cat(raw[lane:] + raw[:lane])),
+                         self.r_data[lane].eq(rotated[offset])]
         return m
 
     def rows_from(self, m, addr, name):

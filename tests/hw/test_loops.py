@@ -4,7 +4,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 from simulation import simulate, wrap
 
-from hw.loops import Loop, Place
+from hw.loops import Loop, Place, Skip
 
 
 def test_loop():
@@ -30,6 +30,31 @@ def test_loop():
                 await step()
             for _ in range(count):
                 await step()
+
+    simulate(dut, testbench)
+
+
+def test_skip():
+    dut = Skip(unsigned(4))
+
+    async def testbench(ctx):
+        rng = random.Random(0)
+        for first, every in ((0, 0), (3, 0), (0, 2), (15, 15), (1, 4)):
+            ctx.set(dut.first, first)
+            ctx.set(dut.every, every)
+            for steps in (7, 50):                        # begun anew in the middle, too
+                ctx.set(dut.begin, 1)
+                ctx.set(dut.step, rng.randrange(2))
+                await ctx.tick()
+                ctx.set(dut.begin, 0)
+                taken = 0
+                while taken < steps:
+                    assert ctx.get(dut.none) == (
+                        taken >= first and (taken - first) % (every + 1) == 0)
+                    step = rng.randrange(2)
+                    ctx.set(dut.step, step)
+                    await ctx.tick()
+                    taken += step
 
     simulate(dut, testbench)
 
