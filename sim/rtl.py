@@ -29,17 +29,19 @@ SLICE = 1 << 18
 
 
 class RtlEngine:
-    """Plays a program on the RTL. ``threads`` machines run at a time."""
+    """Plays a program on the RTL. ``threads`` machines run at a time, each with room for so many
+    ``images`` or more."""
 
-    def __init__(self, program: Program, threads: int | None = None):
+    def __init__(self, program: Program, threads: int | None = None, images: int = 2):
         self.program  = program
         self.threads  = threads or os.cpu_count() or 1
         self.patience = patience(program)
         beats = tape_beats(program)
         io = max(input_bytes(program), output_bytes(program))
         self.design = compiled_bench(
-            program.config, power_of_two(len(beats), TAPE_DEPTH), power_of_two(2 * io, IO_DEPTH),
-            power_of_two(2 * len(program.layers), TIMES_DEPTH))
+            program.config, power_of_two(len(beats), TAPE_DEPTH),
+            power_of_two(images * io, IO_DEPTH),
+            power_of_two(images * len(program.layers), TIMES_DEPTH))
 
     def machine(self, stream: np.ndarray) -> Machine:
         """A machine at its reset, its bench filled with ``stream``, uint8 [images, bytes]."""

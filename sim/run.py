@@ -162,9 +162,10 @@ def run_device(engine: Engine, inputs: Sequence[np.ndarray]) -> tuple[DeviceRun,
 
 def record(program: Program, inputs: Sequence[np.ndarray], window: tuple[int, int],
            path: Path) -> None:
-    """Writes all signals of the RTL in the cycles of ``window`` as VCD."""
-    engine, stream = RtlEngine(program), to_stream(inputs)
-    machine = engine.machine(stream[engine.shares(len(stream))[0]])
+    """Writes all signals of the RTL in the cycles of ``window`` as VCD. One machine takes all
+    images here, so that cycles are counted as in the report."""
+    stream = to_stream(inputs)
+    machine = RtlEngine(program, images=len(stream)).machine(stream)
     start, stop = window
     passed = machine.run(start, until="done")
     if passed < start:

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def test_waveforms(capsys, tmp_path):
     capsys.readouterr()
     text = (tmp_path / "x.vcd").read_text()
     assert "$enddefinitions" in text and text.count("\n#") > 50
+
+
+def test_waveforms_of_any_cycle(capsys, tmp_path, monkeypatch):
+    """Cycles are those of the whole run, however many machines and memories shared it."""
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    monkeypatch.setattr("sim.rtl.IO_DEPTH", 1)
+    np.save(tmp_path / "x.npy", np.zeros((5, 1, 784), np.float32))
+    argv = (DENSE, "--inputs", tmp_path / "x.npy", "--vcd", tmp_path / "x.vcd", "--window")
+    assert main(["run", *map(str, argv), "12000:12010", "--json"]) == 0
+    cycles = json.loads(capsys.readouterr().out)["cycles"]
+    assert cycles > 12010
+    text = (tmp_path / "x.vcd").read_text()
+    code, = re.findall(r"\$var \w+ 48 (\S+) cycle ", text)
+    assert f"b{12000:b} {code}\n" in text and f"b{12010:b} {code}\n" in text
+    assert refused(capsys, 3, *argv, "20000:20010") \
+        == f"error: the window 20000:20010 begins after the run's last cycle, {cycles}"
 
 
 def test_first_difference():
