@@ -14,6 +14,7 @@ from boards.line import SILENCE, BoardError
 from boards.ports import choose
 from boards.session import compile_for
 from compiler.arguments import array_file, positive, seconds
+from compiler.arrays import check_outputs_path
 from compiler.errors import ModelError
 from compiler.exits import BOARD, DISAGREES, exit_code
 from compiler.numerics import PROFILES
@@ -84,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
                         help="as python -m sim run has it (default: sample)")
     source.add_argument("--inputs", type=Path, metavar="X.npy|X.npz",
                         help="the model's own inputs [N, *shape], in its type")
-    source.add_argument("--pictures", type=Path, nargs="+", metavar="FILE",
+    source.add_argument("--pictures", type=Path, nargs="+", default=(), metavar="FILE",
                         help="PNG or PGM files")
     p.add_argument("--limit", type=positive, metavar="N", help="the first N images only")
     p.add_argument("--outputs", type=array_file, metavar="Y.npy|Y.npz",
@@ -170,6 +171,8 @@ def run_flash(args: argparse.Namespace) -> int:
 def run_stream(args: argparse.Namespace) -> int:
     """``stream``."""
     graph = graph_of(args.model)
+    if args.outputs:
+        check_outputs_path(args.outputs, graph, (args.model, args.inputs, *args.pictures))
     if args.pictures:
         images = stream.from_pictures(graph, args.pictures[:args.limit])
     elif args.inputs:

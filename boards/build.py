@@ -12,12 +12,13 @@ from boards.boards import Board
 from boards.top import Top
 from compiler.cycles import steady_cycles
 from compiler.errors import ToolError
-from compiler.files import write_whole
-from compiler.program import input_bytes, manifest, output_bytes
+from compiler.files import check_apart, write_whole
+from compiler.program import MANIFEST, TAPE, input_bytes, manifest, output_bytes
 from compiler.targets import line_images_per_second
 from sim.design import Design, design
 from sim.tools import last_error, run_tool, tool_version
 
+SLOT, REPORT = "slot.bin", "report.json"
 SEEDS = 4                      # that are tried before timing counts as not met
 AT_A_TIME = 2                  # nextpnr runs side by side
 
@@ -126,6 +127,8 @@ def build(board: Board, model: Path, out: Path, *, profile: str = "litert",
     Starts with the board's clock. Where no seed meets it, the next lower one that the best seed
     would reach is built instead. ToolError where the design does not fit, or no clock does.
     """
+    for name in (bitstream_name(board), SLOT, TAPE, MANIFEST, REPORT):
+        check_apart(out / name, [model])
     started = time.monotonic()
     clock_hz = clock_mhz * 1_000_000 if clock_mhz else board.target.clock_hz
     folder = out / "work"
@@ -153,15 +156,20 @@ def build(board: Board, model: Path, out: Path, *, profile: str = "litert",
     return leave(board, found, best, folder, out, time.monotonic() - started)
 
 
+def bitstream_name(board: Board) -> str:
+    """Of the file that the board is programmed with."""
+    return f"{board.name}.{board.family.extension}"
+
+
 def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
           seconds: float) -> dict:
     """Bitstream, slot image, manifest and report."""
     program = found.program
     bitstream = (folder / f"top.{board.family.extension}").read_bytes()
-    name = f"{board.name}.{board.family.extension}"
+    name = bitstream_name(board)
     write_whole(out / name, bitstream)
-    write_whole(out / "slot.bin", found.image)
-    write_whole(out / "tape.bin", program.tape)
+    write_whole(out / SLOT, found.image)
+    write_whole(out / TAPE, program.tape)
     shutil.copyfile(folder / f"routed{best.seed}.json", folder / "routed.json")
 
     def digest(data: bytes) -> str:
@@ -174,7 +182,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
         "tools": {tool: tool_version(tool) for tool in ("yosys", board.family.nextpnr)},
     }
     text = json.dumps(whole, indent=1, sort_keys=True) + "\n"
-    write_whole(out / "manifest.json", text.encode())
+    write_whole(out / MANIFEST, text.encode())
 
     counted = json.loads((folder / f"report{best.seed}.json").read_text())["utilization"]
     cycles = steady_cycles(program, board.target)
@@ -194,7 +202,7 @@ def leave(board: Board, found: Design, best: Routed, folder: Path, out: Path,
         "images_per_second_of_the_line": round(line, 1),
         "build_seconds": round(seconds),
     }
-    write_whole(out / "report.json", (json.dumps(report, indent=1) + "\n").encode())
+    write_whole(out / REPORT, (json.dumps(report, indent=1) + "\n").encode())
     return report
 
 

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from boards.boards import Board
 from boards.driver import Driver
 from boards.session import open_session
-from compiler.arrays import check_outputs_path, read_inputs, write_outputs
+from compiler.arrays import read_inputs, write_outputs
 from compiler.errors import DataError
 from compiler.golden import Golden
 from compiler.ir import Graph
@@ -71,8 +71,6 @@ def stream(board: Board, port: str, model: Path, images: Images, *, profile: str
     with Driver(port, silence=silence) as driver:
         session = open_session(board, driver, model, profile)
         program = session.program
-        if outputs_path:
-            check_outputs_path(outputs_path, program.graph)
         host = Host(program)
         device_inputs = host.to_device(images.inputs)
         start = time.monotonic()

@@ -107,8 +107,11 @@ def parser() -> argparse.ArgumentParser:
 
 def build(args: argparse.Namespace) -> int:
     """``build``."""
-    from compiler.program import compile_model, manifest, save
+    from compiler.files import check_apart
+    from compiler.program import MANIFEST, TAPE, compile_model, manifest, save
 
+    for name in (TAPE, MANIFEST):
+        check_apart(args.out / name, [args.model])
     program = compile_model(args.model, TARGETS[args.board].engine, args.profile)
     try:
         save(program, args.out)
@@ -118,9 +121,9 @@ def build(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(found, indent=1))
         return 0
-    print(f"{args.out / 'tape.bin'}: {found['tape_bytes']:,} bytes, {len(found['layers'])} layers, "
+    print(f"{args.out / TAPE}: {found['tape_bytes']:,} bytes, {len(found['layers'])} layers, "
           f"for the engine of {args.board}, profile {args.profile}")
-    print(f"{args.out / 'manifest.json'}: {found['scratchpad_bytes_used']:,} of "
+    print(f"{args.out / MANIFEST}: {found['scratchpad_bytes_used']:,} of "
           f"{program.config.scratchpad_bytes:,} bytes of scratchpad are used")
     return 0
 

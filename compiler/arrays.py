@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,13 @@ def _checked(what: str, array: np.ndarray, tensor: Tensor) -> np.ndarray:
     return np.ascontiguousarray(array, tensor.dtype)
 
 
-def check_outputs_path(path: Path, graph: Graph) -> None:
-    """DataError, before any work is done, where ``write_outputs`` would fail for sure."""
+def check_outputs_path(path: Path, graph: Graph, used: Iterable[Path | None]) -> None:
+    """DataError, before any work is done, where ``write_outputs`` would fail for sure, or replace
+    a file that is ``used`` as well."""
     if path.suffix == ".npy" and len(graph.outputs) > 1:
         raise DataError(f"{path} would hold one array, and the model has {len(graph.outputs)} "
                         f"outputs; name an .npz file")
-    check_writable(path)
+    check_writable(path, used)
 
 
 def write_outputs(path: Path, outputs: Sequence[np.ndarray]) -> None:

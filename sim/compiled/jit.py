@@ -1,12 +1,11 @@
 """IR text to machine code in this process, by way of a cache of object files."""
 
 import hashlib
-from pathlib import Path
 
 import llvmlite
 import llvmlite.binding as llvm
 
-from compiler.files import cache_folder, keep
+from compiler.files import keep, kept
 
 OPTIMIZATION = 2
 
@@ -20,7 +19,7 @@ class Code:
         if image is None:
             image = _compile(ir, machine)
             if cache:
-                keep(_cache_file(ir), hashlib.sha256(image).digest() + image)
+                keep(_cache_name(ir), hashlib.sha256(image).digest() + image)
         with llvm.parse_assembly("") as empty:
             self._engine = llvm.create_mcjit_compiler(empty.clone(), machine)
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(image))
@@ -54,17 +53,14 @@ def _compile(ir: str, machine: llvm.TargetMachine) -> bytes:
 # The cache: a file is the digest of an object file, then the object file. LLVM ends the process
 # over a bad object file, so a damaged one must not reach it.
 
-def _cache_file(ir: str) -> Path:
+def _cache_name(ir: str) -> str:
     host = _host()
     identity = "\n".join([llvmlite.__version__, str(llvm.llvm_version_info), host["cpu"],
                           host["features"], str(OPTIMIZATION), ir])
-    return cache_folder() / f"{hashlib.sha256(identity.encode()).hexdigest()}.o"
+    return f"{hashlib.sha256(identity.encode()).hexdigest()}.o"
 
 
 def _cached(ir: str) -> bytes | None:
-    try:
-        content = _cache_file(ir).read_bytes()
-    except OSError:
-        return None
+    content = kept(_cache_name(ir))
     digest, image = content[:32], content[32:]
     return image if hashlib.sha256(image).digest() == digest else None

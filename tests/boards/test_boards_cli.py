@@ -136,6 +136,17 @@ def test_pictures(capsys, plug, tmp_path):
         == f"error: {wrong} cannot be read: it is no picture"
 
 
+def test_files_that_are_used(capsys, tmp_path, model):
+    """Nothing is written over what is read."""
+    inputs, slot = tmp_path / "x.npy", tmp_path / "slot.bin"
+    np.save(inputs, np.zeros((1, 1, 24), np.int8))
+    slot.write_bytes(model.read_bytes())
+    text = "error: {} cannot be written: the command uses it already; name another file"
+    assert refused(capsys, 3, "stream", model, "--inputs", inputs, "--outputs", inputs) \
+        == text.format(inputs)
+    assert refused(capsys, 3, "build", slot, "--out", tmp_path) == text.format(slot)
+
+
 def tool(folder, name, script):
     """An executable that the test's PATH finds."""
     path = folder / name

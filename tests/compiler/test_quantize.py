@@ -366,7 +366,7 @@ REFUSED = {
         "large.npy holds the label 5, and the model knows 5 classes, from 0 on"),
     "over the model": (
         ["--out", "net.tflite"], 3,
-        "net.tflite cannot be written: it is what the model is made from; name another file"),
+        "net.tflite cannot be written: the command uses it already; name another file"),
     "into a folder": (
         ["--out", "folder.tflite"], 3, "folder.tflite cannot be written: it is a folder"),
     "into no folder": (

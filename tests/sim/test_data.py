@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from compiler.errors import DataError
-from compiler.files import cache_folder, keep
+from compiler.files import keep, kept
 from compiler.golden import Golden
 from compiler.ir import Quantization, Tensor
 from compiler.reader import read_model
@@ -101,8 +101,18 @@ def test_sample(tmp_path):
 def test_cache_that_cannot_be_written(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    keep(cache_folder() / "x", b"x")
-    assert (tmp_path / "file").read_text() == ""
+    keep("x", b"x")
+    assert (kept("x"), (tmp_path / "file").read_text()) == (b"", "")
+
+
+def test_no_home(monkeypatch):
+    """Then there is no cache."""
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", home)
+    keep("x", b"x")
+    assert kept("x") == b""
 
 
 # ---------------------------------------------------------------------------- what is refused
