@@ -1,7 +1,6 @@
 """Arrays in .npy and .npz files: what users give as inputs and get as outputs."""
 
 import io
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,20 +8,15 @@ from typing import Any
 import numpy as np
 
 from compiler.errors import DataError
-from compiler.files import check_writable, write_file
+from compiler.files import check_file, check_writable, write_file
 from compiler.flatbuffer import shown
 from compiler.ir import Graph, Tensor
 
 ARRAYS = (".npy", ".npz")
 
-# What numpy raises on files that are not its own, or are damaged.
-BROKEN = (OSError, ValueError, EOFError, MemoryError, SyntaxError, zipfile.BadZipFile)
-
 
 def read_inputs(path: Path, graph: Graph) -> list[np.ndarray]:
     """The model's inputs ``[N, *shape]`` from an .npy, or ``in0``, ``in1``... of an .npz."""
-    if not path.is_file():
-        raise DataError(f"{path} is not a file")
     names = [f"in{position}" for position in range(len(graph.inputs))]
     found = _read(path, names)
     if not isinstance(found, dict):
@@ -44,8 +38,6 @@ def read_inputs(path: Path, graph: Graph) -> list[np.ndarray]:
 
 def read_array(path: Path) -> np.ndarray:
     """The only array of an .npy file."""
-    if not path.is_file():
-        raise DataError(f"{path} is not a file")
     found = _read(path, ())
     if isinstance(found, dict):
         raise DataError(f"{path} must hold one array, as an .npy file")
@@ -53,16 +45,20 @@ def read_array(path: Path) -> np.ndarray:
 
 
 def _read(path: Path, names: Sequence[str]) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an .npy file, or those of an .npz file that have one of the ``names``."""
+    check_file(path)
     try:
-        found = np.load(path, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found
-        with found:
-            return {name: found[name] for name in names if name in found.files}
-    except BROKEN as error:
+        with path.open("rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found
+            arrays = {name: found[name] for name in names if name in found.files}
+        if all(isinstance(array, np.ndarray) for array in arrays.values()):
+            return arrays                        # (and not the bytes of some other file in there)
+    except Exception as error:                   # numpy's and zipfile's parsers raise all kinds
         if isinstance(error, OSError) and error.errno is not None:
             raise DataError(f"{path} cannot be read: {error.strerror}") from None
-        raise DataError(f"{path} is not a whole .npy or .npz file of numbers") from None
+    raise DataError(f"{path} is not a whole .npy or .npz file of numbers")
 
 
 def _checked(what: str, array: np.ndarray, tensor: Tensor) -> np.ndarray:
@@ -74,8 +70,9 @@ def _checked(what: str, array: np.ndarray, tensor: Tensor) -> np.ndarray:
                         f"{shown(tensor.name)}, not {array.dtype} {list(array.shape)}")
     if not len(array):
         raise DataError(f"{what} holds no inputs: its first dimension is 0")
-    if tensor.dtype == "float32" and np.isnan(array).any():
-        raise DataError(f"{what} holds values that are not numbers (NaN), which no int8 stands for")
+    if tensor.dtype == "float32" and not np.isfinite(array).all():
+        raise DataError(f"{what} holds values that are infinite or not numbers (NaN), which no "
+                        "int8 stands for")
     return np.ascontiguousarray(array, tensor.dtype)
 
 

@@ -27,6 +27,15 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def check_file(path: Path) -> None:
+    """DataError where there is no such file, or none that can be found."""
+    try:
+        if not path.is_file():
+            raise DataError(f"{path} is not a file")
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
+
+
 def is_device(path: Path) -> bool:
     """Whether it is there, and is no file that could be replaced."""
     return path.exists() and not path.is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from compiler.errors import DataError
+from compiler.files import check_file
 
 
 def parse_idx(path: Path, content: bytes, dimensions: int) -> np.ndarray:
@@ -35,8 +36,7 @@ def parse_idx(path: Path, content: bytes, dimensions: int) -> np.ndarray:
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
     """The array in a file."""
-    if not path.is_file():
-        raise DataError(f"{path} is not a file")
+    check_file(path)
     try:
         return parse_idx(path, path.read_bytes(), dimensions)
     except OSError as error:

@@ -350,7 +350,8 @@ REFUSED = {
         ["--calibration", "none.npy"], 3, "none.npy holds no inputs: its first dimension is 0"),
     "infinite": (
         ["--calibration", "infinite.npy"], 3,
-        "infinite.npy holds infinite values, which no int8 stands for"),
+        "infinite.npy holds values that are infinite or not numbers (NaN), which no int8 stands "
+        "for"),
     "another image": (
         ["--calibration", "images.idx"], 3,
         "images.idx holds images of 2 x 2 pixels, and the model takes [1, 8, 8, 3]"),
