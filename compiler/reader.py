@@ -26,6 +26,7 @@ DTYPES = {
     "FLOAT16": "float16", "FLOAT32": "float32", "FLOAT64": "float64", "BOOL": "bool",
     "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
     "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
+    "INT4": "int8",                              # of weights, which kernels unpack to int8
 }
 
 # What the flatbuffers library and the code on top of it raise on offsets that lead nowhere.
@@ -109,7 +110,8 @@ def read_tensor(
     this = f"tensor {index} {shown(name)}"
     kind = names_of(tflite.TensorType).get(tensor.Type(), f"number {tensor.Type()}")
     if kind not in DTYPES:
-        raise ModelError(f"{this} is of type {kind}; known are {', '.join(DTYPES)}")
+        raise ModelError(f"{this} is of type {kind}; known are {', '.join(DTYPES)}; convert the "
+                         "model with 8 bits")
     if tensor.IsVariable():
         raise ModelError(f"{this} is a variable, kept from one run to the next: not supported")
     if tensor.Sparsity() is not None:
@@ -124,6 +126,11 @@ def read_tensor(
     if not 0 <= tensor.Buffer() < max(1, len(buffers)):
         raise ModelError(f"{this} has buffer {tensor.Buffer()} of {len(buffers)}")
     raw = read_buffer(buffers[tensor.Buffer()], data) if tensor.Buffer() else None
+    if kind == "INT4":
+        size = (size + 1) // 2
+        if raw is None:
+            raise ModelError(f"{this} is computed in INT4, which is known of constants alone; "
+                             "convert the model with activations of 8 bits")
     if raw is None and size == 0:                # a list of no axes, say
         raw = memoryview(b"")
     if raw is not None and len(raw) != size:
@@ -134,8 +141,21 @@ def read_tensor(
         shape=shape,
         dtype=DTYPES[kind],
         quantization=read_quantization(this, tensor.Quantization(), shape, budget),
-        data=None if raw is None else np.frombuffer(raw, DTYPES[kind]).reshape(shape),
+        data=None if raw is None else values(raw, kind, shape, budget),
     )
+
+
+def values(raw: memoryview, kind: str, shape: tuple[int, ...], budget: Budget) -> np.ndarray:
+    """The constant in a buffer of the right size: the file's own bytes, but for INT4."""
+    if kind != "INT4":
+        return np.frombuffer(raw, DTYPES[kind]).reshape(shape)
+    count = math.prod(shape)                     # two to a byte, the first in the lower half
+    budget.read_constant(count)
+    packed = np.frombuffer(raw, np.uint8)
+    halves = np.stack((packed & 15, packed >> 4), axis=1).reshape(-1)[:count].astype(np.int8)
+    halves = ((halves ^ 8) - 8).reshape(shape)   # bit 3 is the sign
+    halves.flags.writeable = False
+    return halves
 
 
 def read_buffer(buffer: Any, data: StrictBytes) -> memoryview | None:

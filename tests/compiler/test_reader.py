@@ -138,13 +138,21 @@ REFUSED = {
         READ + "it has 2 subgraphs, and exactly one is supported; "
         "convert it without control flow and with one signature"),
     "type": (
+        tensor(type=13),
+        READ + "tensor 1 't' is of type RESOURCE; known are FLOAT16, FLOAT32, FLOAT64, BOOL, INT8, "
+        "INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, INT4; convert the model with 8 bits"),
+    "computed in four bits": (
         tensor(type=17),
-        READ + "tensor 1 't' is of type INT4; known are FLOAT16, FLOAT32, FLOAT64, BOOL, INT8, "
-        "INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64"),
+        READ + "tensor 1 't' is computed in INT4, which is known of constants alone; convert the "
+        "model with activations of 8 bits"),
+    "short buffer of four bits": (
+        tensor(type=17, shape=(1, 5), data=b"\0\0"),
+        READ + "tensor 1 't' of shape [1, 5] and type INT4 needs 3 bytes, and its buffer has 2"),
     "unknown type": (
         tensor(type=99),
         READ + "tensor 1 't' is of type number 99; known are FLOAT16, FLOAT32, FLOAT64, BOOL, "
-        "INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64"),
+        "INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, INT4; convert the model with 8 "
+        "bits"),
     "variable": (
         tensor(variable=True),
         READ + "tensor 1 't' is a variable, kept from one run to the next: not supported"),
@@ -185,9 +193,10 @@ REFUSED = {
         tensor(name=b"caf\xe9"),
         READ + "the name b'caf\\xe9' is not UTF-8"),
     "name with control characters": (
-        tensor(name=b"a\nb\x1b[2J", type=17, data=b""),
-        READ + "tensor 1 'a\\nb\\x1b[2J' is of type INT4; known are FLOAT16, FLOAT32, FLOAT64, "
-        "BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64"),
+        tensor(name=b"a\nb\x1b[2J", type=13, data=b""),
+        READ + "tensor 1 'a\\nb\\x1b[2J' is of type RESOURCE; known are FLOAT16, FLOAT32, FLOAT64, "
+        "BOOL, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, INT4; convert the model "
+        "with 8 bits"),
     "operator code": (
         WrittenModel(codes=[(127, 9999, None)]),
         READ + "operator code 9999 is newer than the schema that is known here"),
