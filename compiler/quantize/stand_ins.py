@@ -6,7 +6,8 @@ from compiler.quantize.source import FloatModel
 # It would leave them in float32. It takes them for operators of the same operands that it quantizes
 # as these must be.
 STAND_INS = {
-    "RELU6": "RELU", "RELU_N1_TO_1": "RELU", "LEAKY_RELU": "RELU", "EXP": "RELU",
+    **dict.fromkeys(("RELU6", "RELU_N1_TO_1", "RELU_0_TO_1", "LEAKY_RELU", "EXP", "LOG", "ABS"),
+                    "RELU"),
     "PRELU": "MUL", "MINIMUM": "MAXIMUM", "REDUCE_MAX": "REDUCE_MIN", "L2_NORMALIZATION": "TANH",
 }
 # For these it is a RESHAPE, with other operands: these, too, pass on the values of their input.

@@ -104,6 +104,8 @@ OPERATORS = {
     # These the quantizer does not know.
     "RELU6": single("RELU6", ROW, ROW),
     "RELU_N1_TO_1": single("RELU_N1_TO_1", ROW, ROW),
+    "RELU_0_TO_1": single("RELU_0_TO_1", ROW, ROW),
+    "ABS": single("ABS", ROW, ROW),
     "LEAKY_RELU": single("LEAKY_RELU", ROW, ROW, alpha=0.1),
     "PRELU": single("PRELU", IMAGE, IMAGE, np.abs(random(1, 1, 8))),
     "EXP": single("EXP", ROW, ROW),
@@ -114,7 +116,7 @@ OPERATORS = {
     "EXPAND_DIMS": single("EXPAND_DIMS", ROW, (1, 1, 8), whole(1)[0]),
 }
 
-UNKNOWN_TO_TFLM = ["RELU_N1_TO_1", "EXP"]        # of int8
+UNKNOWN_TO_TFLM = ["RELU_N1_TO_1", "RELU_0_TO_1", "EXP"]        # of int8
 
 
 @pytest.fixture(scope="module")
@@ -435,6 +437,21 @@ def test_refused(wrong, capsys, case):
     wanted = message.format(head=head) if code == 2 else f"error: {message.format(head=head)}"
     assert (found[0], found[1], found[2].splitlines()[-1]) == (code, "", wanted)
     assert {path: path.read_bytes() for path in wrong.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("kind, message", (
+    ("SQUARE", "ai-edge-quantizer cannot quantize m.tflite: operator 1 SQUARE makes an output, and "
+               "it knows none in int8; end the model before it"),
+    ("ELU", "operator 1 ELU cannot be quantized: LiteRT's reference kernels, which the result is "
+            "measured with, lack it; put another in its place")))
+def test_operators_without_int8(kind, message, folder, capsys):
+    model = OperatorModel("float32")
+    row = model.add("LOGISTIC", [model.input((1, 8))], (1, 8))
+    Path("m.tflite").write_bytes(model.file(model.add(kind, [row], (1, 8))))
+    np.save("x.npy", random(10, 1, 8))
+    assert run(capsys, "m.tflite", "--calibration", "x.npy", "--out", "int8.tflite") == (
+        3, "", f"error: {message}\n")
+    assert not Path("int8.tflite").exists()
 
 
 def test_tensors_that_do_not_fit(folder, capsys):

@@ -20,7 +20,7 @@ LACKING = {"litert": [], "tflm": ["dense"]}
 
 def packed(values: np.ndarray) -> bytes:
     """Two to a byte, the first in the lower half; an odd one alone."""
-    halves = np.append(values.reshape(-1).astype(np.uint8) & 15, np.zeros(values.size % 2, np.uint8))
+    halves = np.append(values.astype(np.uint8) & 15, np.zeros(values.size % 2, np.uint8))
     return (halves[0::2] | halves[1::2] << 4).tobytes()
 
 
