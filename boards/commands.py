@@ -12,7 +12,7 @@ from boards.boards import BOARDS, DEFAULT, Board
 from boards.driver import Driver
 from boards.line import SILENCE, BoardError
 from boards.ports import choose
-from boards.session import compile_for
+from boards.session import compile_for, meet
 from compiler.arguments import array_file, positive, seconds
 from compiler.arrays import check_outputs_path
 from compiler.errors import ModelError
@@ -93,7 +93,7 @@ def parser() -> argparse.ArgumentParser:
     command("selftest", run_selftest, "golden vectors on a board, layer by layer", "model",
             "board", "port", "json")
     command("load", run_load, "another model into a board, for the engine that it has", "model",
-            "board", "port")
+            "board", "port", "json")
     return whole
 
 
@@ -196,13 +196,15 @@ def run_selftest(args: argparse.Namespace) -> int:
 def run_load(args: argparse.Namespace) -> int:
     """``load``."""
     with Driver(choose(args.board, args.port), silence=args.silence) as driver:
-        welcome = driver.hello()
+        welcome = meet(args.board, driver)
         program = compile_for(args.board, args.model, welcome.info.engine, args.profile)
         image = image_of(program)
         with tqdm(desc="load", total=2 * len(image), unit="B", unit_scale=True, delay=2,
                   disable=None, leave=False) as bar:
             driver.load(image, bar.update)
-    print(f"{args.model} is on the board: {len(image):,} bytes, checked")
+    show(args, {"board": args.board.name, "port": driver.port, "model": program.graph.name,
+                "image_bytes": len(image)},
+         f"{args.model} is on the board: {len(image):,} bytes, checked")
     return 0
 
 

@@ -6,25 +6,32 @@ import subprocess
 from pathlib import Path
 
 from boards.boards import Board
+from boards.build import SLOT
 from compiler.errors import ModelError, ToolError
+from compiler.program import MANIFEST
 
 MISSING = ("neither openFPGALoader nor iceprog is installed; get openFPGALoader with apt install "
            "openfpgaloader, brew install openfpgaloader, or from "
            "https://github.com/YosysHQ/oss-cad-suite-build")
 
 
-def commands(board: Board, folder: Path) -> list[list[str]]:
-    """What to run for a build in ``folder``: ToolError where no tool is installed, ModelError
-    where there is no build of this board."""
+def built(board: Board, folder: Path) -> tuple[str, int | None]:
+    """The bitstream of a build in ``folder``, and where its slot goes; ModelError where there is
+    no build of this board."""
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-    except (OSError, ValueError):
+        manifest = json.loads((folder / MANIFEST).read_text())
+        name, bitstream = manifest["board"], str(folder / manifest["bitstream"])
+        address = manifest["slot_address"]
+    except (OSError, ValueError, KeyError, TypeError):
         raise ModelError(f"{folder} holds no build; make one with python -m boards build "
                          f"--board {board.name}") from None
-    if manifest.get("board") != board.name:
-        raise ModelError(f"{folder} holds a build for {manifest.get('board')}, not {board.name}")
-    bitstream, slot = str(folder / manifest["bitstream"]), str(folder / "slot.bin")
-    address = manifest["slot_address"]
+    if name != board.name:
+        raise ModelError(f"{folder} holds a build for {name}, not {board.name}")
+    return bitstream, address
+
+
+def commands(board: Board, bitstream: str, slot: str, address: int | None) -> list[list[str]]:
+    """What to run; ToolError where no tool is installed."""
     if loader := shutil.which("openFPGALoader"):
         if address is None or not board.writes_slots:
             return [[loader, *board.programmer, bitstream]]
@@ -40,9 +47,9 @@ def commands(board: Board, folder: Path) -> list[list[str]]:
 def flash(board: Board, folder: Path) -> bool:
     """Runs them, the slot first: a board that starts finds its model. False where the programmer
     cannot write the slot."""
-    for command in commands(board, folder):
+    bitstream, address = built(board, folder)
+    for command in commands(board, bitstream, str(folder / SLOT), address):
         if subprocess.run(command, check=False).returncode:
             raise ToolError(f"{Path(command[0]).name} failed; is the board plugged in, and may you "
                             "open it?")
-    slot = json.loads((folder / "manifest.json").read_text())["slot_address"]
-    return slot is None or board.writes_slots
+    return address is None or board.writes_slots

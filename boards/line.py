@@ -48,7 +48,7 @@ class Line:
         except (serial.SerialException, OSError, ValueError) as error:
             number = getattr(error, "errno", None)
             reason = os.strerror(number) if number else "it is no serial port"
-            raise BoardError(f"the port {port} cannot be opened: {reason}") from None
+            raise BoardError(f"the port {port or repr(port)} cannot be opened: {reason}") from None
 
     def close(self) -> None:
         """Lets go of the port."""

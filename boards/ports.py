@@ -23,7 +23,7 @@ def candidates(board: Board) -> list[str]:
 
 def choose(board: Board, port: str | None) -> str:
     """``port``, or the only one that can be the board's; BoardError where that is a guess."""
-    if port:
+    if port is not None:
         return port
     if board.usb is None:
         raise BoardError(f"{board.title} has no USB port of its own; name the adapter's with "

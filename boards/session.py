@@ -57,12 +57,18 @@ def compile_for(board: Board, model: Path, engine: bytes, profile: str) -> Progr
                      "python -m boards build")
 
 
-def open_session(board: Board, driver: Driver, model: Path, profile: str) -> Session:
-    """Finds out who is there; BoardError where it is not this board with this model."""
+def meet(board: Board, driver: Driver) -> Welcome:
+    """Finds out who is there; BoardError where it is not this board."""
     welcome = driver.hello()
     if welcome.info.board != board.target.number:
         raise BoardError(f"the board on {driver.port} is no {board.title}; say which with "
                          "--board")
+    return welcome
+
+
+def open_session(board: Board, driver: Driver, model: Path, profile: str) -> Session:
+    """Finds out who is there; BoardError where it is not this board with this model."""
+    welcome = meet(board, driver)
     program = compile_for(board, model, welcome.info.engine, profile)
     if model_header(welcome) != Header.parse(image_of(program)[:HEADER_BYTES]):
         raise BoardError(f"the board holds another model than {model.name}, profile {profile}; "

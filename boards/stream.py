@@ -19,6 +19,7 @@ from sim.data import load, quantize_input
 from sim.host import Host
 from sim.run import SAMPLE_IMAGES, hits
 
+WHITE = 0xffff                 # of pictures with 16 bits
 SHOWN = 10                     # images that the report names one by one
 
 
@@ -50,16 +51,21 @@ def from_array(graph: Graph, path: Path, limit: int | None) -> Images:
 def from_pictures(graph: Graph, paths: list[Path]) -> Images:
     """PNG and PGM files, made grey and resized to 28 x 28 as MNIST's are."""
     try:
-        from PIL import Image, UnidentifiedImageError
+        from PIL import Image
     except ImportError:
         raise DataError("pictures need Pillow; install it with pip install pillow") from None
     images = []
     for path in paths:
         try:
             with Image.open(path) as picture:
+                if picture.mode.startswith("I"):     # 16 bits, of which `convert` makes white
+                    wide = np.asarray(picture).clip(0, WHITE)
+                    picture = Image.fromarray((wide // (WHITE // 255)).astype(np.uint8))
                 images.append(np.asarray(picture.convert("L").resize((28, 28)), np.uint8))
-        except (OSError, UnidentifiedImageError) as error:
-            reason = getattr(error, "strerror", None) or "it is no picture"
+        except Exception as error:               # Pillow's parsers raise all kinds
+            reason = getattr(error, "strerror", None) or (
+                "it has too many pixels" if isinstance(error, Image.DecompressionBombError)
+                else "it is no picture")
             raise DataError(f"{path} cannot be read: {reason}") from None
     inputs = quantize_input(np.stack(images), graph.tensors[graph.inputs[0]])
     return Images([inputs], [path.name for path in paths], None, f"{len(paths)} pictures")

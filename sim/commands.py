@@ -167,9 +167,9 @@ def job(p: argparse.ArgumentParser, args: argparse.Namespace) -> Job:
     if args.build and args.engine != "netlist":
         p.error(f"argument --build: needs --engine netlist, not {args.engine}")
     config = args.board.engine
-    if args.geometry and args.engine == "netlist":
+    if args.geometry is not None and args.engine == "netlist":
         p.error("argument --geometry: a build has the array that it has")
-    if args.geometry:
+    if args.geometry is not None:
         try:
             config = geometry(config, args.geometry)
         except ValueError as error:

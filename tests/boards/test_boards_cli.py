@@ -14,6 +14,9 @@ from boards.__main__ import main
 from boards.boards import BOARDS
 from boards.build import shortage
 from boards.ports import candidates
+from boards.stream import from_pictures
+from sim.design import graph_of
+from sim.run import MODEL
 
 
 def refused(capsys, code, *argv):
@@ -124,16 +127,37 @@ def test_wrong_usage(capsys, model):
         assert refused(capsys, 2, *argv) == text
     assert refused(capsys, 5, "selftest", model, "--port", "/dev/null") \
         == "error: the port /dev/null cannot be opened: it is no serial port"
+    assert refused(capsys, 5, "selftest", model, "--port", "") \
+        == "error: the port '' cannot be opened: No such file or directory"
     assert refused(capsys, 3, "build", "missing.tflite") \
         == "error: missing.tflite is not a file"
 
 
 def test_pictures(capsys, plug, tmp_path):
     pytest.importorskip("PIL")
-    wrong = tmp_path / "wrong.png"
-    wrong.write_bytes(b"no picture")
+    wrong = tmp_path / "wrong.pgm"
+    for content in (b"no picture", b"P5 xx 28 255\n" + bytes(784), b"P5 28 28 0\n" + bytes(784),
+                    b"P5 28 28 255\n" + bytes(700), b"P3 1 1 255\na b c\n"):
+        wrong.write_bytes(content)
+        assert refused(capsys, 3, "stream", "--pictures", wrong) \
+            == f"error: {wrong} cannot be read: it is no picture"
+    wrong.write_bytes(b"P5 100000 100000 255\n")
     assert refused(capsys, 3, "stream", "--pictures", wrong) \
-        == f"error: {wrong} cannot be read: it is no picture"
+        == f"error: {wrong} cannot be read: it has too many pixels"
+    assert refused(capsys, 3, "stream", "--pictures", tmp_path / "none.png") \
+        == f"error: {tmp_path}/none.png cannot be read: No such file or directory"
+
+
+def test_pictures_of_16_bits(tmp_path):
+    """They come to the same as those of 8 bits."""
+    image = pytest.importorskip("PIL.Image")
+    graph, shades = graph_of(MODEL), np.arange(784).reshape(28, 28) % 256
+    narrow, wide = shades.astype(np.uint8), (shades * 257).astype(np.uint16)
+    image.fromarray(narrow).save(tmp_path / "8.png")
+    for name in ("16.png", "16.pgm"):
+        image.fromarray(wide).save(tmp_path / name)
+        inputs = from_pictures(graph, [tmp_path / "8.png", tmp_path / name]).inputs[0]
+        assert np.array_equal(inputs[0], inputs[1])
 
 
 def test_files_that_are_used(capsys, tmp_path, model):
@@ -205,6 +229,11 @@ def test_flash(capfd, tmp_path, build, monkeypatch):
     assert refused(capfd, 3, "flash", "--out", tmp_path / "none") \
         == f"error: {tmp_path}/none holds no build; make one with python -m boards build " \
            "--board icebreaker"
+    for manifest in ("[]", '{"board": "icebreaker"}', "{", '{"format": 2, "layers": []}'):
+        (build / "manifest.json").write_text(manifest)
+        assert refused(capfd, 3, *options) \
+            == f"error: {build} holds no build; make one with python -m boards build " \
+               "--board icebreaker"
     assert os.environ["PATH"] == str(tools)
 
 

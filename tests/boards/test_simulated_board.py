@@ -133,14 +133,17 @@ def test_load(capsys, folder, name):
         assert refused(capsys, 5, "stream", second, *port, "--inputs", folder / "inputs.npy") \
             == "error: the board holds another model than second.tflite, profile litert; load " \
                "it with python -m boards load"
-        code, out, _ = run(capsys, "load", second, *port)
         image = designed(name, second).image
-        assert (code, out) == (0, f"{second} is on the board: {len(image):,} bytes, checked\n")
+        assert run(capsys, "load", second, *port)[:2] \
+            == (0, f"{second} is on the board: {len(image):,} bytes, checked\n")
         code, out, _ = run(capsys, "stream", second, *port, "--inputs", folder / "inputs.npy",
                            "--json")
         assert (code, json.loads(out)["equal_to_golden"]) == (0, 40)
         # ... and back, into the slot that was left:
-        assert run(capsys, "load", first, *port)[0] == 0
+        code, out, _ = run(capsys, "load", first, *port, "--json")
+        assert (code, json.loads(out)) == (0, {
+            "board": name, "port": line.path, "model": "first",
+            "image_bytes": len(designed(name, first).image)})
         assert run(capsys, "selftest", first, *port)[0] == 0
     assert not board.machine["broken"]
 
@@ -230,9 +233,10 @@ def test_wrong_board(capsys, folder):
     model = folder / "first.tflite"
     _, board = board_of("upduino", model)
     with plugged_in(board) as line:
-        assert refused(capsys, 5, "selftest", model, "--port", line.path) \
-            == f"error: the board on {line.path} is no iCEBreaker (iCE40UP5K); say which with " \
-               "--board"
+        for command in ("selftest", "load"):
+            assert refused(capsys, 5, command, model, "--port", line.path) \
+                == f"error: the board on {line.path} is no iCEBreaker (iCE40UP5K); say which " \
+                   "with --board"
 
 
 def test_other_engine(capsys, folder):

@@ -131,6 +131,8 @@ def test_empty_folder(capsys, tmp_path):
     (["--window", "1:3"], "python -m sim: error: argument --window: needs --vcd FILE"),
     (["--geometry", "0x1"], "python -m sim: error: argument --geometry: must be RxCxL, such as "
                             "4x2x4, with at most 4,096 multipliers, not '0x1'"),
+    (["--geometry", ""], "python -m sim: error: argument --geometry: must be RxCxL, such as 4x2x4, "
+                         "with at most 4,096 multipliers, not ''"),
     (["--limit", "0"], "python -m sim run: error: argument --limit: must be a whole number from 1 "
                        "on, not '0'"),
     (["--outputs", "x.txt"], "python -m sim run: error: argument --outputs: must end in .npy or "
