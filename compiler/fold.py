@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from compiler.errors import ShapeError
+from compiler.float_moves import move_bytes
 from compiler.ir import Graph, Operator, Tensor
 from compiler.islands import fold_islands
 from compiler.moves import MOVES, move, moved_positions
@@ -22,8 +23,8 @@ PAD_OPTIONS = ("pad_top", "pad_bottom", "pad_left", "pad_right")
 
 
 def simplified(graph: Graph) -> Graph:
-    """What is left to compute: without constants, unused operators and islands of floats."""
-    return drop_unused(fold_islands(drop_unused(fold_constants(graph))))
+    """What is left to compute: without constants, unused operators, and floats inside."""
+    return drop_unused(fold_islands(move_bytes(drop_unused(fold_constants(graph)))))
 
 
 def fold_constants(graph: Graph) -> Graph:

@@ -10,6 +10,7 @@ from compiler.flatbuffer import shown
 from compiler.ir import Graph, Operator
 from compiler.kinds import BYTES, RESHAPES
 from compiler.legacy import to_int8
+from compiler.moves import MOVES
 
 # The host alone has these, so they must be the last.
 HOST_ONLY = ("DEQUANTIZE", "SOFTMAX", "ARG_MAX", "L2_NORMALIZATION")
@@ -104,15 +105,22 @@ def _quantizes_input(graph: Graph, op: Operator, entered: Set[int]) -> bool:
 
 
 def _epilogue(graph: Graph, operators: Sequence[Operator]) -> list[Operator]:
-    """The operators from the first of the host's on, where only such follow it."""
+    """The operators from the first of the host's on, where only such follow it, or moves of what
+    the host has made."""
+    behind: set[int] = set()                     # tensors that hang on the host
+    for op in operators:
+        if op.kind in HOST_ONLY or behind & set(op.inputs):
+            behind |= set(op.outputs)
+    followers = {op.index for op in operators if op.kind in FOLLOWERS
+                 or (op.kind in MOVES and behind & set(op.inputs))}
     stopped: set[int] = set()                    # tensors that the device reads
     for op in reversed(operators):
-        if op.kind not in FOLLOWERS or stopped & set(op.outputs):
+        if op.index not in followers or stopped & set(op.outputs):
             stopped |= set(op.inputs)
     last: list[Operator] = []
     ended: set[int] = set()                      # tensors that the host computes
     for op in operators:
-        free = op.kind in FOLLOWERS and not stopped & set(op.outputs)
+        free = op.index in followers and not stopped & set(op.outputs)
         if free and (_starts(graph, op) or ended & set(op.inputs)):
             last.append(op)
             ended |= set(op.outputs)
