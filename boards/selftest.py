@@ -10,11 +10,11 @@ from boards.driver import Driver
 from boards.session import Session, open_session
 from compiler.cycles import latencies
 from compiler.golden import Golden
+from hw.config import ALL_LAYERS
 from sim.compare import equal_images
 from sim.made import crc_of_made
 
 VECTORS = 8
-ALL = 255                      # layers that a CRC covers
 
 
 def selftest(board: Board, port: str, model: Path, *, profile: str, silence: float,
@@ -31,7 +31,7 @@ def selftest(board: Board, port: str, model: Path, *, profile: str, silence: flo
         device = program.partition.device
         inputs = [rng.integers(-128, 128, (VECTORS, *device.tensors[index].shape)).astype(np.int8)
                   for index in device.inputs]
-        outputs, cycles, crcs = session.run(inputs, limit=ALL)
+        outputs, cycles, crcs = session.run(inputs, limit=ALL_LAYERS)
         wanted = Golden(device, program.profile).run(inputs)
         right = np.array(crc_of_made(program, inputs)) == crcs
         equal = equal_images(outputs, wanted) & right

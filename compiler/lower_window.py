@@ -14,8 +14,9 @@ import numpy as np
 from compiler.layers import Image, Window, ceil_div, largest, window_fields
 from compiler.weights import planes
 from hw.config import EngineConfig, Mode
+from hw.fields import SKIP_BITS
 
-MOST_STEP = 15             # the largest `y_row_step`, `skip_ky` and so on
+MOST_STEP = (1 << SKIP_BITS) - 1   # the largest `y_row_step`, `skip_ky` and so on
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ import numpy as np
 
 from compiler.loops import Loop, pieces
 from hw.config import EngineConfig
+from hw.fields import TURN_BITS
 
-MOST_TURNS = 1 << 10       # of a loop over rows or tiles
+MOST_TURNS = 1 << TURN_BITS        # of a loop over rows or tiles
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,15 @@
 """A model as it lies in a slot of a board's store: header, tape (docs/protocol.md)."""
 
 import hashlib
-import struct
 from dataclasses import asdict, dataclass, replace
 
 from compiler.errors import ModelError
 from compiler.program import Program, input_bytes, output_bytes
-from hw.config import HEADER_BYTES, MAGIC, TAPE_OFFSET, EngineConfig
+from hw.config import ALL_LAYERS, HEADER_BYTES, MAGIC, SLOT_HEADER, TAPE_OFFSET, EngineConfig
 from hw.fields import jump_fields, layer_fields
 
 FORMAT = 1
 HASH_BYTES = 8                            # of an engine's name
-HEADER = struct.Struct("<4sBB2xIIII8s32s")
 
 
 def engine_hash(config: EngineConfig) -> bytes:
@@ -36,7 +34,7 @@ class Header:
 
     def pack(self) -> bytes:
         """The header's 64 bytes."""
-        return HEADER.pack(MAGIC, FORMAT, self.layers - 1, self.beats - 1, self.input_bytes,
+        return SLOT_HEADER.pack(MAGIC, FORMAT, self.layers - 1, self.beats - 1, self.input_bytes,
                            self.output_bytes, self.crc, self.engine, self.model)
 
     @classmethod
@@ -44,7 +42,7 @@ class Header:
         """The inverse; ModelError where it is none."""
         if len(data) != HEADER_BYTES or data[:len(MAGIC)] != MAGIC:
             raise ModelError("a model's header must be 64 bytes that begin with SYST")
-        _, found, layers, beats, *rest = HEADER.unpack(data)
+        _, found, layers, beats, *rest = SLOT_HEADER.unpack(data)
         if found != FORMAT:
             raise ModelError(f"a model's header must be of format {FORMAT}, not {found}")
         return cls(layers + 1, beats + 1, *rest)
@@ -52,8 +50,9 @@ class Header:
 
 def header(program: Program, crc: int) -> Header:
     """The header of a program whose golden vector gives ``crc`` (sim/made.py)."""
-    if len(program.layers) > 255:
-        raise ModelError(f"a model must have at most 255 layers, not {len(program.layers)}")
+    if len(program.layers) > ALL_LAYERS:
+        raise ModelError(f"a model must have at most {ALL_LAYERS} layers, not "
+                         f"{len(program.layers)}")
     found = Header(len(program.layers), len(program.tape) // program.config.tape_bytes,
                    input_bytes(program), output_bytes(program), crc, engine_hash(program.config),
                    b"")

@@ -6,17 +6,22 @@ by ``Packet``; how the compiler orders packets is told in docs/architecture.md.
 """
 
 import enum
+import struct
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
 from .fields import HEADER, RECORD, jump_fields, layer_fields
 
-# A model in a board's store: a header, and its tape behind it (docs/protocol.md).
+# A model in a board's store: a header, and its tape behind it (docs/protocol.md). The header holds
+# magic, format, layers and beats less one, bytes of input and of output, the golden vector's CRC,
+# names of engine and model.
 MAGIC = b"SYST"
-HEADER_BYTES = 64
+SLOT_HEADER  = struct.Struct("<4sBB2xIIII8s32s")
+LAST_LAYER, BEATS, GOLDEN_CRC = 5, 8, 20     # where they are in it
+HEADER_BYTES = SLOT_HEADER.size
 TAPE_OFFSET  = 256         # of the tape, from the header's beginning
-LAST_LAYER, BEATS, GOLDEN_CRC = 5, 8, 20     # where they are in the header
+ALL_LAYERS   = 255         # that a model has at the most
 GOLDEN_SEED, GOLDEN_TAPS = 0xACE1, 0xB400    # of the shift register that makes the golden vector
 
 # A store in flash (hw/flash.py): cycles between two commands, from the code of a read to its first

@@ -57,6 +57,9 @@ class Fields(dict):
                 for (name, field), offset in zip(self.items(), offsets, strict=False)]
 
 
+TURN_BITS = 10             # of a loop over rows or tiles
+SKIP_BITS = 4              # of the reads and columns that a layer of windows leaves out
+
 HEADER = Fields({"kind": unsigned(8), "beats": unsigned(16)})      # beats of content, less one
 
 RECORD = Fields({
@@ -109,10 +112,10 @@ def layer_fields(config):
     }
     windows = {
         "window":         unsigned(1),
-        "skip_ky":        unsigned(4),
-        "every_ky":       unsigned(4),  # less one
-        "skip_tiles":     unsigned(4),
-        "every_tile":     unsigned(4),  # less one
+        "skip_ky":        unsigned(SKIP_BITS),
+        "every_ky":       unsigned(SKIP_BITS),  # less one
+        "skip_tiles":     unsigned(SKIP_BITS),
+        "every_tile":     unsigned(SKIP_BITS),  # less one
     }
     return Fields({
         "mode":           unsigned(2),
@@ -127,8 +130,8 @@ def layer_fields(config):
         "high":           signed(8),
         "zero_point":     signed(8),    # of the output
         "groups":         up_to(config.scratchpad_bytes // config.word_bytes),
-        "rows":           unsigned(10),
-        "tiles":          unsigned(10),
+        "rows":           unsigned(TURN_BITS),
+        "tiles":          unsigned(TURN_BITS),
         "ky":             unsigned(7),
         "kx":             unsigned(7),
         "chunks":         unsigned(10),

@@ -10,7 +10,15 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import exact_log2
 
 from .bytes import BytesOfBeats
-from .config import BAUD, GOLDEN_CRC, GOLDEN_SEED, GOLDEN_TAPS, READ_CYCLES, EngineConfig
+from .config import (
+    ALL_LAYERS,
+    BAUD,
+    GOLDEN_CRC,
+    GOLDEN_SEED,
+    GOLDEN_TAPS,
+    READ_CYCLES,
+    EngineConfig,
+)
 from .control import Controller
 from .engine import Engine
 from .flash import Flash, FlashPins
@@ -140,7 +148,7 @@ class System(wiring.Component):
             engine.tape.valid.eq(store.o.valid & control.playing),
             store.o.ready.eq(Mux(control.playing, engine.tape.ready, serial.i.ready)),
             monitor.last_layer.eq(control.last_layer),
-            monitor.limit.eq(Mux(control.testing, 255, control.limit)),
+            monitor.limit.eq(Mux(control.testing, ALL_LAYERS, control.limit)),
             monitor.restart.eq(stopped), monitor.layer_done.eq(engine.layer_done),
             monitor.taken.eq(given), monitor.hungry.eq(engine.i.ready & ~engine.i.valid),
             monitor.next.eq(control.next), monitor.made.eq(engine.made),

@@ -8,7 +8,7 @@ import numpy as np
 from compiler.golden import Golden
 from compiler.layers import Layer
 from compiler.program import Program, input_bytes
-from hw.config import GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
+from hw.config import ALL_LAYERS, GOLDEN_SEED, GOLDEN_TAPS, EngineConfig
 
 
 def addresses(layer: Layer, config: EngineConfig) -> np.ndarray:
@@ -31,7 +31,8 @@ def made_bytes(program: Program, inputs: Sequence[np.ndarray]) -> list[np.ndarra
     return made
 
 
-def crc_of_made(program: Program, inputs: Sequence[np.ndarray], limit: int = 255) -> list[int]:
+def crc_of_made(program: Program, inputs: Sequence[np.ndarray],
+                limit: int = ALL_LAYERS) -> list[int]:
     """For each image the CRC-32 of all that the layers below ``limit`` make."""
     whole = np.concatenate(made_bytes(program, inputs)[:limit], axis=1)
     return [zlib.crc32(image.tobytes()) for image in whole]

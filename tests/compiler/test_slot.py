@@ -10,9 +10,9 @@ from small_models import dense
 from compiler.errors import ModelError
 from compiler.program import compile_model
 from compiler.size import PARTS, engines, fit, store_of, with_room
-from compiler.slot import HEADER, Header, engine_hash, slot_image
+from compiler.slot import Header, engine_hash, slot_image
 from compiler.targets import TARGETS
-from hw.config import HEADER_BYTES, TAPE_OFFSET
+from hw.config import HEADER_BYTES, SLOT_HEADER, TAPE_OFFSET
 from sim.design import graph_of
 
 
@@ -48,7 +48,7 @@ def test_tape_ends_with_its_crc(program):
      "a model's header must be of format 1, not 9"),
 ))
 def test_refuses(program, spoil, message):
-    assert HEADER.size == HEADER_BYTES
+    assert SLOT_HEADER.size == HEADER_BYTES == 64
     with pytest.raises(ModelError) as refusal:
         Header.parse(spoil(slot_image(program, 0)[:HEADER_BYTES]))
     assert str(refusal.value) == message
