@@ -22,8 +22,8 @@ from sim.device import Stalled
 from sim.pty import Terminal
 from sim.run import MODEL, Job, run
 
-# More multipliers than this take minutes to compile, and no board here has them.
-MOST_MACS = 4096
+# Larger arrays take minutes and gigabytes to compile, and no board here has them.
+MOST_SIDE, MOST_MACS = 64, 1024
 LONGEST_WINDOW = 1_000_000
 
 DESCRIPTION = """\
@@ -79,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--board", type=board, default=DEFAULT, metavar="BOARD",
                    help=f"whose engine and clock: {', '.join(TARGETS)} (default: {DEFAULT.name})")
     p.add_argument("--geometry", metavar="RxCxL",
-                   help="rows, columns and lanes of the array instead of the board's")
+                   help=f"rows, columns and lanes of the array instead of the board's: up to "
+                   f"{MOST_SIDE} of each, and {MOST_MACS:,} multipliers")
     p.add_argument("--profile", choices=PROFILES, default=PROFILES[0],
                    help="whose rounding is the truth: LiteRT's reference kernels (default) or "
                    "TensorFlow Lite Micro's")
@@ -143,9 +144,9 @@ def geometry(config: EngineConfig, text: str) -> EngineConfig:
     """The board's engine with another array, its rings and queues as large as that needs."""
     found = re.fullmatch(r"([0-9]{1,4})x([0-9]{1,4})x([0-9]{1,4})", text)
     rows, columns, lanes = map(int, found.groups()) if found else (0, 0, 0)
-    if not 0 < rows * columns * lanes <= MOST_MACS:
-        raise ValueError(f"must be RxCxL, such as 4x2x4, with at most {MOST_MACS:,} multipliers, "
-                         f"not {text!r}")
+    if not 0 < rows * columns * lanes <= MOST_MACS or max(rows, columns, lanes) > MOST_SIDE:
+        raise ValueError(f"must be RxCxL, such as 4x2x4, with no more than {MOST_SIDE} of each and "
+                         f"{MOST_MACS:,} multipliers, not {text!r}")
     power = 1 << (max(rows * columns, 2 * columns * lanes, 2 * rows) - 1).bit_length()
     together = gcd(rows, config.rows_together)
     return replace(config, rows=rows, columns=columns, lanes=lanes,

@@ -129,10 +129,9 @@ def test_empty_folder(capsys, tmp_path):
     (["--window", "3:1"], "python -m sim run: error: argument --window: must be A:B with A < B, "
                           "at most 1,000,000 cycles, not '3:1'"),
     (["--window", "1:3"], "python -m sim: error: argument --window: needs --vcd FILE"),
-    (["--geometry", "0x1"], "python -m sim: error: argument --geometry: must be RxCxL, such as "
-                            "4x2x4, with at most 4,096 multipliers, not '0x1'"),
-    (["--geometry", ""], "python -m sim: error: argument --geometry: must be RxCxL, such as 4x2x4, "
-                         "with at most 4,096 multipliers, not ''"),
+    *((["--geometry", text], "python -m sim: error: argument --geometry: must be RxCxL, such as "
+                             "4x2x4, with no more than 64 of each and 1,024 multipliers, not "
+                             f"{text!r}") for text in ("", "0x1", "65x1x1", "32x32x2")),
     (["--limit", "0"], "python -m sim run: error: argument --limit: must be a whole number from 1 "
                        "on, not '0'"),
     (["--outputs", "x.txt"], "python -m sim run: error: argument --outputs: must end in .npy or "
