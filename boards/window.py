@@ -1,7 +1,7 @@
 """Images on their way to a board: a window of input that slides, and the answers to it."""
 
 import zlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +9,7 @@ from boards.line import BoardError, Line
 from hw.link.codec import DATA_BYTES, Frame, Result, Status
 from hw.link.receive import Reason, Type
 
+MOST_LOST = 32                 # answers to one image, before that is more than noise
 PATIENCE = 12                  # silences in a row of somebody who has answered before
 TOLD = (Type.ACK, Type.RESULT, Type.NAK, Type.WELCOME)     # that say what the board has taken
 REFUSED = {
@@ -62,6 +63,7 @@ class Window:
         self.parts: dict[int, bytes] = {}
         self.open = set(range(len(images)))
         self.silences = 0
+        self.lost: Counter[int] = Counter()
 
     def answers(self) -> Iterator[tuple[int, Answer]]:
         """``(index, answer)`` as they come, not always in order."""
@@ -149,6 +151,11 @@ class Window:
         for index in indices:
             if index in self.open and index not in self.waiting:
                 self.line.errors.lost_results += 1
+                self.lost[index] += 1
+                if self.lost[index] > MOST_LOST:
+                    raise BoardError(f"{MOST_LOST} answers of the board on {self.line.port} to "
+                                     f"image {index} were wrong or lost; python -m boards selftest "
+                                     "says what is wrong")
                 self.waiting.append(index)
 
     def silence(self) -> None:

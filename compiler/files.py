@@ -79,7 +79,7 @@ def check_writable(path: Path, used: Iterable[Path | None] = ()) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """The same of a file that the user has named; DataError where it cannot be written."""
+    """``write_whole`` of a file that the user has named; DataError where it cannot be written."""
     try:
         write_whole(path, content)
     except OSError as error:
