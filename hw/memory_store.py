@@ -13,7 +13,7 @@ QUEUE_BEATS = 8            # as many as are on their way, and those that wait
 
 class MemoryStore(wiring.Component):
     """Does what ``Flash`` does, for ``depth`` beats of memory that hold ``init`` at first. It gives
-    a beat a cycle, needs no erasing, and programs a byte in three cycles."""
+    a beat a cycle, needs no erasing, and programs a byte in two cycles."""
 
     def __init__(self, *, beat_bytes, depth, init=b""):
         self.beat_bytes = beat_bytes
@@ -49,12 +49,10 @@ class MemoryStore(wiring.Component):
             self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy & ~clear),
             queue.r_en.eq(self.o.ready | clear),
         ]
-        # What is written goes the same way, and takes another cycle: it has time.
-        written, sent, data, late_data = (Signal(size), Signal(size), Signal(8, reset_less=True),
-                                          Signal(8, reset_less=True))
-        m.d.sync += [sent.eq(written), data.eq(self.i.p.byte), late_data.eq(data),
-                     write.en.eq(sent), write.addr.eq(far)]
-        m.d.comb += write.data.eq(late_data.replicate(size))
+        # What is written goes the same way:
+        written, data = Signal(size), Signal(8, reset_less=True)
+        m.d.sync += [write.en.eq(written), data.eq(self.i.p.byte)]
+        m.d.comb += [write.addr.eq(far), write.data.eq(data.replicate(size))]
 
         with m.FSM():
             with m.State("IDLE"):
