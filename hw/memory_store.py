@@ -32,6 +32,7 @@ class MemoryStore(wiring.Component):
         select  = exact_log2(size)
         request, repeat = self.request.p, Signal()
         addr, beats = Signal(24), Signal.like(request.beats)     # a byte's address
+        is_last = Signal()                   # byte to program
 
         # The memory may be large and far away: an address takes a cycle to it, a beat one from it
         # into a queue. And whether there is room does not depend on who takes them now.
@@ -49,10 +50,15 @@ class MemoryStore(wiring.Component):
             self.o.payload.eq(queue.r_data), self.o.valid.eq(queue.r_rdy & ~clear),
             queue.r_en.eq(self.o.ready | clear),
         ]
-        # What is written goes the same way:
-        written, data = Signal(size), Signal(8, reset_less=True)
-        m.d.sync += [write.en.eq(written), data.eq(self.i.p.byte)]
-        m.d.comb += [write.addr.eq(far), write.data.eq(data.replicate(size))]
+        # What is written goes the same way, to each byte of the memory by a register of its own.
+        written, sent, byte = Signal(size), Signal(size), Signal(8, reset_less=True)
+        m.d.sync += [sent.eq(written), byte.eq(self.i.p.byte), write.en.eq(sent)]
+        m.d.comb += write.addr.eq(far)
+        for place in range(size):
+            data = Signal(8, name=f"data{place}", reset_less=True)
+            with m.If(sent[place]):
+                m.d.sync += data.eq(byte)
+            m.d.comb += write.data.word_select(place, 8).eq(data)
 
         with m.FSM():
             with m.State("IDLE"):
@@ -79,9 +85,13 @@ class MemoryStore(wiring.Component):
                 m.d.comb += [self.i.ready.eq(1),
                              written.eq(self.i.valid << addr[:select])]
                 with m.If(self.i.valid):
-                    m.d.sync += addr.eq(addr + 1)
-                    with m.If(self.i.p.last):
-                        m.next = "FINISH"
+                    m.d.sync += is_last.eq(self.i.p.last)
+                    m.next = "PROGRAMMED"
+            with m.State("PROGRAMMED"):          # (the address holds until the byte is there)
+                m.d.sync += addr.eq(addr + 1)
+                m.next = "PROGRAM"
+                with m.If(is_last):
+                    m.next = "FINISH"
             with m.State("FINISH"):
                 m.d.comb += [clear.eq(self.stop), self.done.eq(places == QUEUE_BEATS)]
                 with m.If(self.done):
