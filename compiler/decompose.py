@@ -43,7 +43,7 @@ class Parts:
             self.operators.append(op)
 
     def is_table(self, op: Operator) -> bool:
-        """Whether an input is one number, or both are the same: see lower_binary.binary."""
+        """Whether an input is one number, or both are the same: byte_functions.py has it."""
         sizes = [data.size for index in op.inputs if (data := self.tensors[index].data) is not None]
         return 1 in sizes or op.inputs[0] == op.inputs[1]
 

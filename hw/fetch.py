@@ -85,15 +85,15 @@ class Fetcher(wiring.Component):
         # none behind the last read. That one leaves them all as `start` wants them.
         issue, begin = Signal(), Signal()
         m.d.sync += begin.eq(self.start)
-        turns = {"column": Mux(layer.mode == Mode.ARRAY, config.columns - 1, 0),
-                 "chunk": layer.chunks, "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles,
-                 "row": layer.rows, "group": layer.groups}
-        loops = {name: Loop(Value.cast(turns[name]).shape()) for name in LOOPS}
+        counts = {"column": Mux(layer.mode == Mode.ARRAY, config.columns - 1, 0),
+                  "chunk": layer.chunks, "kx": layer.kx, "ky": layer.ky, "tile": layer.tiles,
+                  "row": layer.rows, "group": layer.groups}
+        loops = {name: Loop(Value.cast(counts[name]).shape()) for name in LOOPS}
         ahead = Cat(loop.last for loop in loops.values())
         m.d.comb += self.step_en.eq(begin | issue)
         for index, (name, loop) in enumerate(loops.items()):
             m.submodules[f"{name}_loop"] = loop
-            m.d.comb += [loop.count.eq(turns[name]), loop.step.eq(
+            m.d.comb += [loop.count.eq(counts[name]), loop.step.eq(
                 self.start | (self.step_en & ahead[:index].all() & ~ahead.all()))]
         for name, loop in reversed(loops.items()):
             with m.If(~loop.last):

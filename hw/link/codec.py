@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
-from ..system import INFO
+from ..config import HEADER_BYTES
+from ..system import INFO, INFO_BYTES
 from .receive import VERSION, Type
 
 DATA_BYTES = 512               # of input that the host puts into one frame
@@ -163,9 +164,10 @@ class Welcome:
     @classmethod
     def parse(cls, frame: Frame) -> "Welcome":
         """OtherLength where it is of another length."""
-        size = STATUS.size + 96
-        found = content(frame, size, size)
-        return cls(*STATUS.unpack_from(found), Info.parse(found[4:36]), found[36:])
+        header = STATUS.size + INFO_BYTES
+        found = content(frame, header + HEADER_BYTES, header + HEADER_BYTES)
+        return cls(*STATUS.unpack_from(found), Info.parse(found[STATUS.size:header]),
+                   found[header:])
 
     def has(self, flag: int) -> bool:
         """Whether a flag is set."""
